@@ -42,7 +42,9 @@ OLD = replace(UNTOUCHED, target_header=None)  # an earlier version prepared it
 PROVEN = [
     pytest.param(UNTOUCHED, FOUND, id="the header is what it was"),
     pytest.param(
-        UNTOUCHED, replace(FOUND, copying=True, version=9), id="only our copy wrote the header"
+        UNTOUCHED,
+        replace(FOUND, own_act_writes=True, version=9),
+        id="only our copy wrote the header",
     ),
     pytest.param(OLD, replace(FOUND, copied=False), id="without a copy the version is enough"),
 ]
@@ -59,7 +61,9 @@ DOUBTFUL = [
     pytest.param(UNTOUCHED, replace(FOUND, version=None), id="the target cannot be read"),
     pytest.param(replace(UNTOUCHED, touched=True), FOUND, id="a client was seen"),
     pytest.param(
-        replace(UNTOUCHED, touched=True), replace(FOUND, copying=True), id="seen while it copies"
+        replace(UNTOUCHED, touched=True),
+        replace(FOUND, own_act_writes=True),
+        id="seen while it copies",
     ),
     pytest.param(replace(UNTOUCHED, target_version=None), FOUND, id="nobody watched"),
     pytest.param(UNTOUCHED, replace(FOUND, locks=False), id="writes leave no trace"),
@@ -67,7 +71,7 @@ DOUBTFUL = [
     *[
         pytest.param(
             UNTOUCHED,
-            replace(FOUND, copying=copying, header=replace(HEADER, **change)),
+            replace(FOUND, own_act_writes=copying, header=replace(HEADER, **change)),
             id=f"{words.lower()} changed{' while it copies' if copying else ''}",
         )
         for change, words in CHANGES
@@ -133,7 +137,7 @@ def test_an_accepted_abort_is_not_begun_when_clients_came_since(m, found):
 def test_force_covers_what_had_happened_until_then(m, found):
     if found.version is None:
         return  # then nothing shows that it is the same
-    found = replace(found, copying=False)
+    found = replace(found, own_act_writes=False)
     asked = request_abort(m, m, found, forced=True)
     guard_abort_again(asked, found)
 
@@ -153,7 +157,7 @@ def test_force_does_not_cover_what_happens_later(later):
 
 def test_a_forced_abort_of_a_running_copy_covers_what_the_copy_itself_still_writes():
     touched = replace(UNTOUCHED, touched=True, state=State.EXECUTING)
-    asked = request_abort(touched, touched, replace(FOUND, copying=True), forced=True)
+    asked = request_abort(touched, touched, replace(FOUND, own_act_writes=True), forced=True)
     stopped = written_by_us_alone(asked, 12)
     guard_abort_again(stopped, replace(FOUND, version=12))
     assert refused(guard_abort_again, stopped, replace(FOUND, version=13)).errno == EPERM

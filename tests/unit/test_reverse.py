@@ -20,7 +20,7 @@ from rbdmigrate.control.lifecycle.reverse import (
     to_reverse,
 )
 from rbdmigrate.control.lifecycle.situation import Situation
-from rbdmigrate.control.lifecycle.warm import is_refresh, to_refresh
+from rbdmigrate.control.lifecycle.warm import is_refresh_round, to_refresh_round
 from rbdmigrate.control.metrics.counting import Sample
 from rbdmigrate.control.metrics.counting import changed as counted
 from rbdmigrate.model.errors import MigrationError
@@ -68,7 +68,7 @@ def test_none_follows_unless_an_interval_is_set_or_one_is_asked_for():
     assert reverse_at(record(refresh_source=2 * HOUR)) == NOW + HOUR
     assert next_step(record(refresh_source=2 * HOUR)) == Rest()
     assert next_step(record(refresh_source=HOUR)) == EXECUTE
-    assert next_step(to_refresh(record())) == EXECUTE
+    assert next_step(to_refresh_round(record())) == EXECUTE
     wanted = to_reverse(record())
     assert copied_back(wanted, done()).reverse == ReverseRounds(
         count=1, bytes=4096, seconds=2.0, at=NOW, scan=0.5, snapshot="r5"
@@ -168,7 +168,7 @@ def test_the_newest_snapshot_of_both_is_that_of_the_last_round():
 
 def test_it_is_the_act_execute_which_changes_no_state():
     assert is_reverse(record(), ActKind.EXECUTE)
-    assert is_refresh(record(), ActKind.EXECUTE)
+    assert is_refresh_round(record(), ActKind.EXECUTE)
     assert not is_reverse(record(), ActKind.VERIFY)
     assert not is_reverse(record(State.EXECUTED, cut_over_at=None), ActKind.EXECUTE)
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbdmigrate.control.lifecycle.schedule import (
-    COMPARING,
-    COPYING,
+    COMPARING_ACTS,
+    COPYING_ACTS,
     Limits,
     Running,
     Waiting,
@@ -28,15 +28,15 @@ running = st.lists(ops, max_size=6)
 
 
 def copies(acts) -> int:
-    return sum(act in COPYING for act in acts)
+    return sum(act in COPYING_ACTS for act in acts)
 
 
 def steps(acts) -> int:
-    return sum(act not in COPYING | COMPARING for act in acts)
+    return sum(act not in COPYING_ACTS | COMPARING_ACTS for act in acts)
 
 
 def verifies(acts) -> int:
-    return sum(act in COMPARING for act in acts)
+    return sum(act in COMPARING_ACTS for act in acts)
 
 
 def kind(act: ActKind) -> int:

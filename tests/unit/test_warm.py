@@ -24,14 +24,14 @@ from rbdmigrate.control.lifecycle.requests import (
 )
 from rbdmigrate.control.lifecycle.situation import Situation, diagnose
 from rbdmigrate.control.lifecycle.warm import (
-    is_refresh,
+    is_refresh_round,
     kept_hold,
     may_go_back,
     names_changed,
     refresh_at,
     refresh_due,
     synchronized,
-    to_refresh,
+    to_refresh_round,
     way_back,
 )
 from rbdmigrate.model.client_warnings import client_warnings
@@ -234,12 +234,12 @@ def test_a_clock_that_was_ahead_does_not_keep_a_target_stale():
 def test_a_copy_whose_worker_was_lost_before_it_told_of_its_rounds_is_refreshed_at_once():
     m = record(rounds=None)
     assert decide(m, S.EXECUTED, NOW) == RunAct(ActKind.EXECUTE)
-    assert decide(to_refresh(m), S.EXECUTED, NOW) == RunAct(ActKind.EXECUTE)
+    assert decide(to_refresh_round(m), S.EXECUTED, NOW) == RunAct(ActKind.EXECUTE)
     assert decide(replace(m, paused=True), S.EXECUTED, NOW) == Rest()
 
 
 def test_another_round_can_be_asked_for():
-    m = replace(to_refresh(to_execute(fresh())), bytes_total=7)
+    m = replace(to_refresh_round(to_execute(fresh())), bytes_total=7)
     assert decide(m, S.EXECUTED, NOW + 1) == RunAct(ActKind.EXECUTE)
     done = synchronized(m, Synchronized("p", 1, 0, 1.0, NOW + 1, 9))
     assert decide(done, S.EXECUTED, NOW + 2) == Rest()
@@ -251,12 +251,12 @@ def test_another_round_can_be_asked_for():
 
 def test_a_round_that_refreshes_does_not_hide_why_a_cutover_was_refused():
     m = replace(fresh(), hold=Hold(HoldReason.OPERATOR, "Somebody has it open."))
-    assert is_refresh(m, ActKind.EXECUTE)
+    assert is_refresh_round(m, ActKind.EXECUTE)
     assert kept_hold(m, ActKind.EXECUTE) == m.hold
     assert kept_hold(m, ActKind.CUT_OVER) is None
     assert kept_hold(replace(m, hold=Hold(HoldReason.RETRY, "It waits.")), ActKind.EXECUTE) is None
-    assert not is_refresh(record(State.PREPARED), ActKind.EXECUTE)
-    assert not is_refresh(replace(m, method=Method.COPY), ActKind.EXECUTE)
+    assert not is_refresh_round(record(State.PREPARED), ActKind.EXECUTE)
+    assert not is_refresh_round(replace(m, method=Method.COPY), ActKind.EXECUTE)
 
 
 # -- the cutover

@@ -42,6 +42,7 @@ from .requests.abort_permission import AbortPermission
 from .requests.admission import Admission
 from .requests.cutover_permission import CutoverPermission
 from .requests.errors import TranslatedErrors
+from .requests.fresh_look import FreshLook
 from .requests.health import HealthWarnings
 from .requests.later_snapshots import LaterSnapshots
 from .requests.librbd_query import LibrbdQueries, R
@@ -54,7 +55,6 @@ from .requests.places import Places
 from .requests.preflight import Preflight
 from .requests.preparation import Preparation
 from .requests.record_changes import RecordChanges
-from .requests.refresh import Refresh
 from .requests.target_query import TargetQuery
 
 # A manager's client must not wait forever for a pool that is down: a command would hang with it.
@@ -191,11 +191,11 @@ class Components:
 
     def _make_migrations(self, changes: RecordChanges) -> None:
         """The requests themselves."""
-        refresh = Refresh(self.registry, self.scheduler)
+        fresh_look = FreshLook(self.registry, self.scheduler)
         self.listing = Listing(
             registry=self.registry,
             loader=self.loader,
-            refresh=refresh,
+            fresh_look=fresh_look,
             translated=self.translated,
         )
         self.new_migrations = NewMigrations(
@@ -215,7 +215,7 @@ class Components:
             scheduler=self.scheduler,
             executor=self._executor,
             lookup=self._lookup,
-            refresh=refresh,
+            fresh_look=fresh_look,
             changes=changes,
             abort_permission=AbortPermission(target_query=target_query),
             later_snapshots=LaterSnapshots(

@@ -22,7 +22,7 @@ from ...model.units import format_seconds
 from ...model.verification import Outcome
 from ..lifecycle.cutover import clients_wait, image_in_use, undecided, waits_for_clients
 from ..lifecycle.reverse import reverse_at
-from ..lifecycle.schedule import PACED
+from ..lifecycle.schedule import PACED_ACTS
 
 _HOUR = 3600.0
 _GRACE = 2.0  # seconds that a pause may last longer before it is said
@@ -123,7 +123,7 @@ def _verify(facts: Facts, limits: Limits) -> str:
 
 def _stalled(facts: Facts, limits: Limits) -> str:
     m, still = facts.migration, facts.still
-    if m.intent is None or m.intent.act not in PACED or still is None or _outside(facts):
+    if m.intent is None or m.intent.act not in PACED_ACTS or still is None or _outside(facts):
         return ""
     if limits.stalled <= 0 or still < limits.stalled:
         return ""

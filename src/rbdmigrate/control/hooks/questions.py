@@ -15,7 +15,7 @@ from ...model.hooks import HookEvent, Question
 from ...model.migration import Hold, Migration
 from ...model.states import Goal, HoldReason, Method, State
 from ..lifecycle.cutover import goes_back, may_be_released, put_off, undecided, waits_for_clients
-from ..lifecycle.warm import to_refresh
+from ..lifecycle.warm import to_refresh_round
 
 _COMMIT_FROM = frozenset({State.EXECUTED, State.CUT_OVER, State.VERIFYING, State.VERIFIED})
 _HOOK = HoldReason.HOOK
@@ -94,7 +94,7 @@ def asked(
     if not wanted or not hooks:
         return m
     if event is HookEvent.BEFORE_CUTOVER and not goes_back(m):
-        m = to_refresh(m)
+        m = to_refresh_round(m)
     return replace(m, hold=None, question=Question(ident, event, now, tuple(hooks)))
 
 

@@ -31,15 +31,15 @@ class TargetFound:
 
     ``users``: the clients that have it open for writing. ``locks``: it has the feature
     exclusive-lock; without it writes leave no trace in the header. ``version``: of its header
-    object. ``copying``: our own copy runs and writes the header all the time, so the version shows
-    nothing. ``copied``: a copy was begun at some time.
+    object. ``own_act_writes``: our own copy runs and writes the header all the time, so the version
+    shows nothing. ``copied``: a copy was begun at some time.
     """
 
     users: Sequence[Watcher]
     locks: bool
     version: Optional[int]
     header: Optional[TargetHeader]
-    copying: bool = False
+    own_act_writes: bool = False
     copied: bool = True
 
 
@@ -49,7 +49,7 @@ def guard_abort(m: Migration, found: TargetFound, *, force: bool) -> None:
     An open target cannot be aborted at all, forced or not.
     """
     _refuse_open(m, found)
-    reason = "" if force else touched(m, found)
+    reason = "" if force else why_touched(m, found)
     if reason:
         raise MigrationError(EPERM, f"{reason}; {_lost(m)}; add --force to abort anyway.")
 
@@ -60,7 +60,7 @@ def guard_abort_again(m: Migration, found: TargetFound) -> None:
     It is when the target is untouched, or exactly as it was when the abort was forced.
     """
     _refuse_open(m, found)
-    reason = touched(m, found)
+    reason = why_touched(m, found)
     if not reason:
         return
     if m.abort is not None and m.abort.forced:
@@ -98,7 +98,7 @@ def _same(m: Migration, found: TargetFound) -> bool:
     )
 
 
-def touched(m: Migration, found: TargetFound) -> str:
+def why_touched(m: Migration, found: TargetFound) -> str:
     """How the target was, or may have been, changed since it was prepared; else empty."""
     target, before, now = m.target.spec, m.target_header, found.header
     by_mover = m.method is Method.COPY and m.executed_at is None  # it gives the target snapshots
@@ -108,7 +108,9 @@ def touched(m: Migration, found: TargetFound) -> str:
         return f"Writes to {target} leave no trace, because it lacks the feature exclusive-lock"
     if before is None and found.copied:
         return f"It is not known what {target} was like when it was prepared"
-    same = found.copying or (m.target_version is not None and found.version == m.target_version)
+    same = found.own_act_writes or (
+        m.target_version is not None and found.version == m.target_version
+    )
     if m.touched or not same:
         return f"Clients wrote to {target} since it was prepared, or it cannot be ruled out"
     return ""

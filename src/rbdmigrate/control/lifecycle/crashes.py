@@ -12,7 +12,7 @@ from .failures import CRASHES, FailureReason
 _ENOUGH = 2  # crashes in the same act
 # Not failed at once: a prepare that crashed is undone first (see prepare_crashed), and nothing else
 # may run before the others.
-_TRIED_ON = (
+_ACTS_TRIED_AGAIN = (
     ActKind.PREPARE,
     ActKind.UNDO_PREPARE,
     ActKind.COMPLETE_OBJECTS,
@@ -42,7 +42,12 @@ def crash_reason(
     ``m``: the record before this crash.
     """
     crashes = after_crash(m, act, number).crashes
-    if number not in CRASHES or act in _TRIED_ON or crashes is None or crashes.count < _ENOUGH:
+    if (
+        number not in CRASHES
+        or act in _ACTS_TRIED_AGAIN
+        or crashes is None
+        or crashes.count < _ENOUGH
+    ):
         return otherwise
     target = m.target.spec
     name = signal.Signals(number).name

@@ -22,7 +22,7 @@ from ...model.rounds import Rounds
 from ...model.states import Goal, HoldReason, Method, State
 from .requests import cleared_for_retry, refuse_aborting
 
-_ONWARD = frozenset({Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED})
+_BEYOND_CUTOVER = frozenset({Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED})
 _LATE = {Method.LIVE: "as soon as it is prepared", Method.COPY: "when it is executed"}
 _LEAVABLE_BEFORE = {
     Method.WARM: frozenset({State.EXECUTED}),
@@ -39,7 +39,7 @@ _AGAIN = {  # seconds after which another cutover may be tried, doubled with eac
 
 def goes_on(goal: Goal) -> bool:
     """Whether a migration with this goal cuts over by itself."""
-    return goal in _ONWARD
+    return goal in _BEYOND_CUTOVER
 
 
 # -- asked for

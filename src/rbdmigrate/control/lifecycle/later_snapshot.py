@@ -17,7 +17,7 @@ from ...model.migration import Migration
 from ...model.source_spec import parse_source_spec
 from ...model.states import Goal, Method, State
 from ...model.watchers import name_users
-from .abort_guard import TargetFound, touched
+from .abort_guard import TargetFound, why_touched
 from .requests import (
     cleared_for_retry,
     refuse_aborting,
@@ -78,7 +78,7 @@ def guard_later(m: Migration, situation: Situation, found: TargetFound, *, force
             f"The target {target} is open for writing by {name_users(found.users)}; what they "
             "write would be mixed with the later snapshot; stop the client first.",
         )
-    reason = touched(m, found)
+    reason = why_touched(m, found)
     if reason and situation is Situation.EXECUTED and not force:
         raise MigrationError(
             EPERM,

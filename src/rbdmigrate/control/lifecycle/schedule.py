@@ -10,13 +10,13 @@ from typing import Union
 from ...model.states import ActKind
 
 # Acts that read from the source.
-READING = frozenset(
+READING_ACTS = frozenset(
     {ActKind.PREPARE, ActKind.EXECUTE, ActKind.COMPLETE_OBJECTS, ActKind.CUT_OVER, ActKind.VERIFY}
 )
-COPYING = frozenset({ActKind.EXECUTE})
-COMPARING = frozenset({ActKind.VERIFY})
-_URGENT = frozenset({ActKind.ABORT, ActKind.CUT_OVER})
-PACED = COPYING | COMPARING  # acts that the throttle slows down
+COPYING_ACTS = frozenset({ActKind.EXECUTE})
+COMPARING_ACTS = frozenset({ActKind.VERIFY})
+_URGENT_ACTS = frozenset({ActKind.ABORT, ActKind.CUT_OVER})
+PACED_ACTS = COPYING_ACTS | COMPARING_ACTS  # acts that the throttle slows down
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,15 @@ class FreeSlots:
 
     def any_for(self, act: ActKind) -> bool:
         """Whether one more such act may run, limits of pools and hosts aside."""
-        if act in COPYING:
+        if act in COPYING_ACTS:
             return self.copies > 0
-        return (self.verifies if act in COMPARING else self.steps) > 0
+        return (self.verifies if act in COMPARING_ACTS else self.steps) > 0
 
 
 def free_slots(running: Sequence[Running], limits: Limits) -> FreeSlots:
     """Return how many acts may start besides ``running``."""
-    copying = sum(job.act in COPYING for job in running)
-    comparing = sum(job.act in COMPARING for job in running)
+    copying = sum(job.act in COPYING_ACTS for job in running)
+    comparing = sum(job.act in COMPARING_ACTS for job in running)
     return FreeSlots(
         limits.copies - copying,
         limits.verifies - comparing,
@@ -96,12 +96,12 @@ def free_slots(running: Sequence[Running], limits: Limits) -> FreeSlots:
 
 def kind_of(act: ActKind) -> str:
     """Which limit an act counts for: ``copy``, ``verify`` or ``step``."""
-    return "copy" if act in COPYING else "verify" if act in COMPARING else "step"
+    return "copy" if act in COPYING_ACTS else "verify" if act in COMPARING_ACTS else "step"
 
 
 def precedence(priority: int, act: ActKind) -> tuple[int, bool]:
     """What sorts acts of the same kind: those with the lowest go first."""
-    return -priority, act not in _URGENT
+    return -priority, act not in _URGENT_ACTS
 
 
 def order(waiting: Waiting) -> tuple[int, bool, float, str]:
@@ -126,7 +126,7 @@ class Selection:
         self._targets: Counter[str] = Counter()
         self._plans: Counter[str] = Counter()
         for job in running:
-            if job.act in COPYING:
+            if job.act in COPYING_ACTS:
                 self._count_copy(job)
         self._cutovers = sum(job.act is ActKind.CUT_OVER for job in running)
 
@@ -138,9 +138,9 @@ class Selection:
         """Whether it may start, and count it if so."""
         if not self.any_for(candidate.act):
             return False
-        if candidate.act in COMPARING:
+        if candidate.act in COMPARING_ACTS:
             self._verifies -= 1
-        elif candidate.act in COPYING:
+        elif candidate.act in COPYING_ACTS:
             if not self._fits(candidate):
                 return False
             self._copies -= 1

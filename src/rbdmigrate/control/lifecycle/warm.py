@@ -171,7 +171,7 @@ def refresh_due(m: Migration, now: float) -> bool:
     return now >= at or (m.rounds is not None and now < m.rounds.at)
 
 
-def is_refresh(m: Migration, act: ActKind) -> bool:
+def is_refresh_round(m: Migration, act: ActKind) -> bool:
     """Whether ``act`` is a round that keeps an executed target fresh, or the kept source."""
     refreshes = m.method is Method.WARM and act is ActKind.EXECUTE and m.state is State.EXECUTED
     return refreshes or is_reverse(m, act)
@@ -186,10 +186,10 @@ def kept_hold(m: Migration, act: ActKind) -> Optional[Hold]:
         return m.hold
     if m.hold is None or m.hold.reason is not HoldReason.OPERATOR:
         return None
-    return m.hold if is_refresh(m, act) else None
+    return m.hold if is_refresh_round(m, act) else None
 
 
-def to_refresh(m: Migration) -> Migration:
+def to_refresh_round(m: Migration) -> Migration:
     """Return the record with another round wanted, one back after the cutover.
 
     Any other one than an executed is unchanged.

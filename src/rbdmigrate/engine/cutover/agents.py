@@ -23,7 +23,7 @@ from ...control.lifecycle.cutover import (
     waits_for_clients,
     withdrawn,
 )
-from ...control.lifecycle.warm import to_refresh
+from ...control.lifecycle.warm import to_refresh_round
 from ...faults import fault_point
 from ...model import agent_messages as messages
 from ...model.cutover import CutoverMode, Release
@@ -50,7 +50,9 @@ _SOON = 0.05  # the same, after it waited for the answer
 _FRESH = 2.0  # seconds since the begin of the last round in which a pause may begin
 _ROUND_SHARE = 0.8  # of the longest pause that the last round may have taken
 _AGENT = CutoverMode.AGENT
-_CHANGES = frozenset({ActKind.PREPARE, ActKind.CUT_OVER, ActKind.ABORT})  # of what a name leads to
+_NAMING_ACTS = frozenset(
+    {ActKind.PREPARE, ActKind.CUT_OVER, ActKind.ABORT}
+)  # of what a name leads to
 _BEGINS = 2.0  # seconds from the permission to pause a guest to the release at the latest
 _AFTER = 10.0  # seconds after its longest pause in which a guest may still be paused
 
@@ -162,7 +164,7 @@ class AgentService:
     def _have_armed(self, tracked: TrackedMigration) -> None:
         tracked.arm = True
         if tracked.migration.intent is None and not _wanted(tracked.migration):
-            self._change(tracked, to_refresh)
+            self._change(tracked, to_refresh_round)
 
     @staticmethod
     def _not_yet(tracked: list[TrackedMigration], late: Migration, *, again: float) -> messages.Go:
@@ -192,7 +194,7 @@ class AgentService:
         for one in self._registry.under_way(request.migrations):
             self._change(one, partial(_withdrawn, token=request.token, now=now))
             if waits_for_clients(one.migration):
-                self._scheduler.interrupt(one, "the guest could not wait any longer", _CHANGES)
+                self._scheduler.interrupt(one, "the guest could not wait any longer", _NAMING_ACTS)
         return self._outcomes.wait(request.token, request.migrations)
 
     def _resumed(self, host: str, request: messages.Resumed) -> messages.Outcomes:

@@ -35,7 +35,7 @@ from ..settings import Settings
 log = logging.getLogger(__name__)
 
 _LONGEST = 300.0  # seconds after the yes of all hooks, until which a cutover has to be done
-_CUT_OVER = frozenset({ActKind.CUT_OVER})
+_CUT_OVER_ACTS = frozenset({ActKind.CUT_OVER})
 NOBODY = (
     "No hook takes before_cutover of images of its pools; add one with `ceph rbd migration hook "
     "add`, or cut over in another way with `ceph rbd migration cutover {target} --cutover "
@@ -100,7 +100,7 @@ class HookGate:
         elif waited >= _LONGEST and m.release is not None and not goes_back(m):
             log.warning("%s: its clients wait for too long; its cutover is undone", m.id)
             self._change(tracked, lambda m: withdrawn(m, "", now))
-            self._scheduler.interrupt(tracked, "its clients wait for too long", _CUT_OVER)
+            self._scheduler.interrupt(tracked, "its clients wait for too long", _CUT_OVER_ACTS)
 
     def _ask_for_cutover(self, tracked: TrackedMigration, now: float) -> None:
         m = tracked.migration

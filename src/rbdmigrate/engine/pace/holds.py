@@ -11,7 +11,7 @@ from typing import Optional
 
 from ...control.hooks.events import pools_of
 from ...control.hooks.questions import commit_agreed, waits_for_hooks
-from ...control.lifecycle.schedule import PACED, READING
+from ...control.lifecycle.schedule import PACED_ACTS, READING_ACTS
 from ...control.pace.health_gates import Level
 from ...control.pace.window import Window
 from ...model.errors import MigrationError
@@ -81,19 +81,19 @@ class Holds:
         Alike are migrations with the same plan, window, pools and pool for data.
         """
         held = self._plans.hold(m, act)
-        if held is not None or act not in PACED:
+        if held is not None or act not in PACED_ACTS:
             return held
         return self._window(m) or self._pools(m) or self._unhealthy(m)
 
     def own(self, m: Migration, act: ActKind) -> Optional[Hold]:
         """Why ``m`` must not begin ``act`` now, whatever others like it may."""
-        if act in PACED:
+        if act in PACED_ACTS:
             return self._source(m) or self._own_rate(m) or self._no_room(m)
-        return (self._source(m) if act in READING else None) or self._gate(m, act)
+        return (self._source(m) if act in READING_ACTS else None) or self._gate(m, act)
 
     def step(self, m: Migration, act: ActKind) -> Optional[Hold]:
         """Why an act on ``m`` that is no copy must not begin now."""
-        source = self._source(m) if act in READING else None
+        source = self._source(m) if act in READING_ACTS else None
         return source or self._plans.hold(m, act) or self._gate(m, act)
 
     def _gate(self, m: Migration, act: ActKind) -> Optional[Hold]:

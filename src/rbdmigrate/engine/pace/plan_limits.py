@@ -9,7 +9,7 @@ from ...model.plan import Definition, PlanState
 from ...model.states import ActKind, HoldReason
 from ..records.plan_registry import PlanRegistry
 
-_ONWARD = frozenset(
+_FORWARD_ACTS = frozenset(
     {ActKind.PREPARE, ActKind.EXECUTE, ActKind.CUT_OVER, ActKind.VERIFY, ActKind.COMMIT}
 )  # the others undo, complete or remove something
 
@@ -22,7 +22,7 @@ class PlanPace:
 
     def hold(self, m: Migration, act: ActKind = ActKind.EXECUTE) -> Optional[Hold]:
         """Why the act ``act`` of a migration has to wait because of its plan."""
-        if not m.plan or act not in _ONWARD:
+        if not m.plan or act not in _FORWARD_ACTS:
             return None
         kept = self._plan_registry.get(m.plan)
         if kept is None:

@@ -50,7 +50,7 @@ def find_target(
         locks=bool(features & FEATURES["exclusive-lock"]),
         version=version,
         header=header,
-        copying=m.intent is not None and m.intent.act is ActKind.EXECUTE,
+        own_act_writes=m.intent is not None and m.intent.act is ActKind.EXECUTE,
         copied=situation is not Situation.PREPARED,
     )
 

@@ -10,7 +10,7 @@ from ...cluster.worker_process import WorkerProcess
 from ...control.lifecycle.aborting import written_by_us_alone
 from ...control.lifecycle.decide import ACTING
 from ...control.lifecycle.verification import comparison_snapshot_name
-from ...control.lifecycle.warm import is_refresh, kept_hold
+from ...control.lifecycle.warm import is_refresh_round, kept_hold
 from ...model.migration import Actor, Intent, Migration
 from ...model.states import ActKind, Method
 from ...model.verification import Verify
@@ -30,7 +30,7 @@ def with_intent(
 ) -> Migration:
     """The record with the intent of ``act``, which is written before the act begins."""
     now = time.time()
-    state = m.state if is_refresh(m, act) else ACTING.get(act, m.state)
+    state = m.state if is_refresh_round(m, act) else ACTING.get(act, m.state)
     acting = begin(m.enter(state, now), act, fraction)
     if act is ActKind.PREPARE and m.imported is not None:
         acting = replace(acting, imported=m.imported.to_be_made(actor.clients))
@@ -50,7 +50,7 @@ def with_bytes(m: Migration, tracked: TrackedMigration) -> Migration:
 
     A round that refreshes a target tells only of itself.
     """
-    if is_refresh(m, ActKind.EXECUTE):
+    if is_refresh_round(m, ActKind.EXECUTE):
         return m
     return replace(m, bytes_copied=tracked.copied, bytes_total=tracked.size or m.bytes_total)
 

@@ -21,13 +21,13 @@ from ...model.states import ActKind
 from ...model.verification import Verify
 
 # Acts in which librbd moves clones to another parent, and looks for them in all pools.
-_ASKS_ALL_POOLS = frozenset({ActKind.PREPARE, ActKind.UNDO_PREPARE, ActKind.ABORT})
+_ACTS_THAT_ASK_ALL_POOLS = frozenset({ActKind.PREPARE, ActKind.UNDO_PREPARE, ActKind.ABORT})
 
 
 def refuse_to_wait(client: rados.Rados, m: Migration, act: ActKind) -> None:
     """Raise MigrationError(EAGAIN) when the act would wait for a pool that does not answer."""
     takes_snapshot = act is ActKind.PREPARE and m.verify is not Verify.NONE
-    if act not in _ASKS_ALL_POOLS or not (takes_snapshot or _has_snapshots(client, m)):
+    if act not in _ACTS_THAT_ASK_ALL_POOLS or not (takes_snapshot or _has_snapshots(client, m)):
         return
     _refuse_silent(silent_pools(client), m.target)
 

@@ -60,7 +60,7 @@ log = logging.getLogger(__name__)
 
 _FRESH = 1.0  # seconds for which a look counts
 # librbd looks at the state itself before these, and our worker does before a cutover.
-_CHECKED = frozenset({ActKind.PREPARE, ActKind.EXECUTE, ActKind.CUT_OVER, ActKind.COMMIT})
+_CHECKED_ACTS = frozenset({ActKind.PREPARE, ActKind.EXECUTE, ActKind.CUT_OVER, ActKind.COMMIT})
 
 
 class Executor:
@@ -294,7 +294,7 @@ class Executor:
         over its names already.
         """
         at, situation = tracked.seen or (0.0, None)
-        if situation is None or act not in _CHECKED or time.monotonic() - at > _FRESH:
+        if situation is None or act not in _CHECKED_ACTS or time.monotonic() - at > _FRESH:
             situation = self._look(tracked)
         decision = decide(tracked.migration, situation, time.time(), abandoned=tracked.abandoned)
         return situation if decision == RunAct(act) else None

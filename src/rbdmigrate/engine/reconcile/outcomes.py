@@ -9,7 +9,7 @@ from ...control.lifecycle.crashes import after_success
 from ...control.lifecycle.cutover import cut_over, prepare_to_undo
 from ...control.lifecycle.later_snapshot import holds_later
 from ...control.lifecycle.reverse import copied_back
-from ...control.lifecycle.warm import is_refresh, kept_hold, synchronized
+from ...control.lifecycle.warm import is_refresh_round, kept_hold, synchronized
 from ...control.objects.trimming import waiting
 from ...model.jobs.answers import (
     Answer,
@@ -60,7 +60,7 @@ def _cleared(m: Migration, act: ActKind) -> Migration:
     What came up while a round refreshed the target is another matter, such as a cutover that was
     put off: it stays, with its count of attempts.
     """
-    if not is_refresh(m, act):
+    if not is_refresh_round(m, act):
         return replace(m, intent=None, hold=kept_hold(m, act), failure=None, attempts=0)
     return replace(m, intent=None, failure=None, attempts=0 if m.failure else m.attempts)
 

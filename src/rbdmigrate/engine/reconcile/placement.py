@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Optional
 
 from ...control.lifecycle.schedule import (
-    PACED,
+    PACED_ACTS,
     Limits,
     Running,
     Selection,
@@ -104,7 +104,7 @@ class Placement:
         tracked.held = self._hold(m, act)
 
     def _hold(self, m: Migration, act: ActKind) -> Optional[Hold]:
-        return self._holds.hold(m, begins=True) if act in PACED else self._holds.step(m, act)
+        return self._holds.hold(m, begins=True) if act in PACED_ACTS else self._holds.step(m, act)
 
     def _limits(self) -> Limits:
         settings = self._settings()

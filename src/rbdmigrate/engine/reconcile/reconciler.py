@@ -20,7 +20,7 @@ from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.reverse import reverse_at
 from ...control.lifecycle.situation import HALF_DONE, Situation, diagnose
 from ...control.lifecycle.verification import soak_began, soak_ends, soak_left, with_soaked
-from ...control.lifecycle.warm import is_refresh, names_changed, refresh_at
+from ...control.lifecycle.warm import is_refresh_round, names_changed, refresh_at
 from ...model.errors import MigrationError
 from ...model.migration import Migration
 from ...trace import span
@@ -278,7 +278,7 @@ def _unless_without_effect(tracked: TrackedMigration, decision: Decision) -> Dec
     if not isinstance(decision, RunAct):
         tracked.repeats_end()  # it was enough
         return decision
-    refresh = is_refresh(tracked.migration, decision.act)
+    refresh = is_refresh_round(tracked.migration, decision.act)
     if refresh or tracked.repeated(decision.act) < _MOST_REPEATS:
         return decision
     tracked.repeats_end()  # a retry is counted from the beginning

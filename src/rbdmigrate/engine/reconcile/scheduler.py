@@ -11,7 +11,7 @@ from typing import Optional
 import rados
 
 from ...cluster.client import Identity
-from ...control.lifecycle.schedule import PACED
+from ...control.lifecycle.schedule import PACED_ACTS
 from ...control.lifecycle.situation import Situation
 from ...control.metrics.counting import Sample
 from ...model.errors import MigrationError
@@ -147,7 +147,7 @@ class Scheduler:
         self._wake.set()
 
     def interrupt(
-        self, tracked: TrackedMigration, reason: str, acts: frozenset[ActKind] = PACED
+        self, tracked: TrackedMigration, reason: str, acts: frozenset[ActKind] = PACED_ACTS
     ) -> bool:
         """Stop one of ``acts`` on ``tracked`` by killing its worker; False without one.
 
@@ -270,7 +270,7 @@ class Scheduler:
     def _pace(self) -> None:
         """Tell every running copy its rate; stop those whose rate is 0."""
         jobs = [(slot, slot.job) for slot in self._all_slots()]
-        copies = [(slot, job) for slot, job in jobs if job is not None and job.act in PACED]
+        copies = [(slot, job) for slot, job in jobs if job is not None and job.act in PACED_ACTS]
         rates = self._throttle.share(job.tracked for _, job in copies if job is not None)
         guard = self._monitor.guard_message()
         for slot, job in copies:

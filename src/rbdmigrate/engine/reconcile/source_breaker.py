@@ -6,7 +6,7 @@ import threading
 import time
 
 from ...control.lifecycle.circuit_breaker import CircuitBreaker
-from ...control.lifecycle.schedule import READING
+from ...control.lifecycle.schedule import READING_ACTS
 from ...model.migration import Migration
 from ...model.states import ActKind
 
@@ -34,7 +34,7 @@ class SourceBreaker:
         ``trying`` are the sources at which somebody is at work, and is added to: a source that is
         being tried again is tried by one migration at a time.
         """
-        if m.imported is not None and act not in READING:
+        if m.imported is not None and act not in READING_ACTS:
             return False  # going back, and cutting loose, need no source
         key = source_key(m)
         with self._lock:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from errno import ESHUTDOWN
 
 from ...control.lifecycle.failures import explain, memory_exceeded, source_stalled
-from ...control.lifecycle.schedule import READING
+from ...control.lifecycle.schedule import READING_ACTS
 from ..settings import Settings
 from .worker_slot import Slot
 
@@ -33,7 +33,7 @@ class SourceWatchdog:
                 problem = explain(job.act, ESHUTDOWN, m.target.spec)
                 slot.interrupt(job, problem.message, problem)
                 continue
-            reads = imported and job.act in READING
+            reads = imported and job.act in READING_ACTS
             if reads and now - job.tracked.progressed_at > settings.source_timeout:
                 problem = source_stalled(
                     job.act, settings.source_timeout, m.source.spec, m.target.spec

@@ -126,17 +126,17 @@ class Registry:
     # -- reading -----------------------------------------------------------------------------
 
     def get(self, ident: str) -> Optional[TrackedMigration]:
-        """The tracked migration ``ident``, if it is under way."""
+        """The migration ``ident``, if it is tracked: under way, or it ended a moment ago."""
         with self.changed:
             return self._under_way.get(ident)
 
     def under_way(self, idents: Iterable[str]) -> list[TrackedMigration]:
-        """Those of ``idents`` that are under way."""
+        """Those of ``idents`` that are tracked."""
         found = (self.get(ident) for ident in idents)
         return [one for one in found if one is not None]
 
     def all(self) -> list[TrackedMigration]:
-        """All that are under way, the oldest first."""
+        """All that are tracked, the oldest first: under way, or they ended a moment ago."""
         with self.changed:
             return self._under_way.all()
 
@@ -146,7 +146,7 @@ class Registry:
             return self._under_way.acting()
 
     def tracks(self, tracked: TrackedMigration) -> bool:
-        """Whether it is still under way."""
+        """Whether it is still tracked."""
         return self.get(tracked.migration.id) is tracked
 
     def __len__(self) -> int:

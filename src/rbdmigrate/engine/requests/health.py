@@ -11,7 +11,7 @@ import rados
 
 from ...cluster import config_keys
 from ...control.health.warnings import Code, Facts, keys_needed, lost_agents, warnings
-from ...control.lifecycle.schedule import PACED
+from ...control.lifecycle.schedule import PACED_ACTS
 from ...model.errors import MigrationError
 from ...model.host_report import HostReport
 from ..records.registry import Registry, TrackedMigration
@@ -86,7 +86,7 @@ class HealthWarnings:
 
     def _facts(self, tracked: TrackedMigration, now: float) -> Facts:
         m = tracked.migration
-        runs = m.intent is not None and m.intent.act in PACED and tracked.rate_limit != 0
+        runs = m.intent is not None and m.intent.act in PACED_ACTS and tracked.rate_limit != 0
         return Facts(
             migration=m,
             now=now,

@@ -15,7 +15,7 @@ from ..caller import access
 from ..records.loader import Loader
 from ..records.registry import Registry, TrackedMigration
 from .errors import TranslatedErrors
-from .refresh import Refresh
+from .fresh_look import FreshLook
 from .report import render, row, view
 from .report_text import report_texts
 
@@ -32,12 +32,12 @@ class Listing:
         *,
         registry: Registry,
         loader: Loader,
-        refresh: Refresh,
+        fresh_look: FreshLook,
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
         self._registry = registry
         self._loader = loader
-        self._refresh = refresh
+        self._fresh_look = fresh_look
         self._translated = translated
 
     def reports(
@@ -52,7 +52,7 @@ class Listing:
         ``states``: only those under way that are in one of these. ``refresh``: look at them first.
         """
         if refresh:
-            self._refresh.look(self._under_way())
+            self._fresh_look.look(self._under_way())
         tracked = self._under_way()
         if states is not None:
             tracked = [t for t in tracked if t.migration.state in states]
@@ -68,7 +68,7 @@ class Listing:
         way first.
         """
         if refresh:
-            self._refresh.look(self._under_way())
+            self._fresh_look.look(self._under_way())
         items: list[Item] = [t for t in self._under_way() if query.wants(t.migration)]
         if query.ended:
             items += [m for m in self._ended() if query.wants(m)]

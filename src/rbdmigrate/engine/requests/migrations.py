@@ -31,7 +31,7 @@ from ...control.lifecycle.requests import (
 )
 from ...control.lifecycle.reverse import is_reverse
 from ...control.lifecycle.verification import at_least
-from ...control.lifecycle.warm import to_refresh
+from ...control.lifecycle.warm import to_refresh_round
 from ...model.cutover import CutoverPolicy
 from ...model.errors import MigrationError
 from ...model.migration import Migration
@@ -47,10 +47,10 @@ from ..records.registry import TrackedMigration
 from .abort_permission import AbortPermission
 from .cutover_permission import CutoverPermission
 from .errors import TranslatedErrors
+from .fresh_look import FreshLook
 from .later_snapshots import LaterSnapshots
 from .lookup import Lookup
 from .record_changes import RecordChanges
-from .refresh import Refresh
 from .report import render, view
 
 Report = dict[str, Any]
@@ -67,7 +67,7 @@ class Migrations:
         scheduler: Scheduler,
         executor: Executor,
         lookup: Lookup,
-        refresh: Refresh,
+        fresh_look: FreshLook,
         changes: RecordChanges,
         abort_permission: AbortPermission,
         later_snapshots: LaterSnapshots,
@@ -79,7 +79,7 @@ class Migrations:
         self._scheduler = scheduler
         self._executor = executor
         self._lookup = lookup
-        self._refresh = refresh
+        self._fresh_look = fresh_look
         self._changes = changes
         self._abort_permission = abort_permission
         self._later_snapshots = later_snapshots
@@ -95,7 +95,7 @@ class Migrations:
         with self._translated(target):
             found = self._lookup.look(target)
             if isinstance(found, TrackedMigration):
-                self._refresh.look([found])
+                self._fresh_look.look([found])
                 if found.migration.state.ended:
                     found = self._lookup.look(target)
             return render(self._lookup.ended(target) if found is None else found)
@@ -109,7 +109,7 @@ class Migrations:
         """
         tracked = self._lookup.require(target)
         if not snapshot:
-            self._changes.change(tracked, lambda m: to_refresh(to_execute(m)), "execute")
+            self._changes.change(tracked, lambda m: to_refresh_round(to_execute(m)), "execute")
             return view(tracked)
         to_later = self._later_snapshots.permitted(tracked, snapshot, force=force)
         request = forced(f"execute --snap {snapshot}", force)

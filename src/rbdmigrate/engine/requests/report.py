@@ -7,9 +7,9 @@ from typing import Any, Optional, Union
 
 from ...control.hooks.questions import waits_for_hooks
 from ...control.lifecycle.cutover import by_prepare, waits_for_clients
-from ...control.lifecycle.schedule import PACED
+from ...control.lifecycle.schedule import PACED_ACTS
 from ...control.lifecycle.standstill import source_rests, standstill
-from ...control.lifecycle.warm import is_refresh, may_go_back
+from ...control.lifecycle.warm import is_refresh_round, may_go_back
 from ...control.objects.copy_cost import eta
 from ...control.query import Row
 from ...model.migration import Hold, Migration
@@ -72,7 +72,7 @@ def _source_age(m: Migration) -> Optional[float]:
 def row(tracked: TrackedMigration) -> Row:
     """It among many, of which most are not shown."""
     t, m = tracked, tracked.migration
-    moving = m.intent is not None and m.intent.act in PACED
+    moving = m.intent is not None and m.intent.act in PACED_ACTS
     rate = t.throughput.rate if moving else None
     return Row(t, m, t.copied, t.size, t.share, rate, live_hold)
 
@@ -106,7 +106,7 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
         return m.hold  # somebody has to decide, and it says what
     if m.paused:
         return Hold(HoldReason.PAUSED, _paused(tracked))
-    paced = m.intent is not None and m.intent.act in PACED
+    paced = m.intent is not None and m.intent.act in PACED_ACTS
     still = time.monotonic() - tracked.progressed_at
     if paced and still > _STALLED:
         return standstill(m, still)
@@ -122,7 +122,7 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
     in_record = _held(m.hold)
     free = m.intent is None and not in_record
     asks = waits_for_hooks(m)
-    if asks and not in_record and (m.intent is None or is_refresh(m, m.intent.act)):
+    if asks and not in_record and (m.intent is None or is_refresh_round(m, m.intent.act)):
         return Hold(HoldReason.HOOK, asks)
     if free and rests and waits_for_clients(m) and tracked.cutover_held is not None:
         return tracked.cutover_held

@@ -19,7 +19,7 @@ _PATIENCE = 2.0  # seconds that a command waits for the looks
 _MOST = 20  # migrations that are looked at for one command
 
 
-class Refresh:
+class FreshLook:
     """Has the loop look at migrations now. Thread-safe."""
 
     def __init__(self, registry: Registry, scheduler: Scheduler) -> None:
