@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "doc/commands.rst"
-_USAGE = re.compile(r"^   ([a-z][a-z ]*?)(?= [<\[{-]| \.\.\.|$)", re.MULTILINE)
+_USAGE = re.compile(r"^   ([a-z][a-z -]*?)(?= [<\[{-]| \.\.\.|$)", re.MULTILINE)
 
 
 def test_each_command_is_described(front_end):
