@@ -48,7 +48,7 @@ def run(records: int) -> Iterator[Cost]:
             one.wanted = ActKind.EXECUTE if number % 2 else None
         registry = Mock(**{"all.side_effect": lambda: list(tracked)})
         listing = module("engine.requests.listing").Listing(
-            registry=registry, loader=Mock(), refresh=Mock(), translated=Mock()
+            registry=registry, loader=Mock(), fresh_look=Mock(), translated=Mock()
         )
         yield _cost("ls as JSON", lambda: listing.find(Query(limit=0)).json())
         for sort in ("target", "percent"):

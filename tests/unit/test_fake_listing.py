@@ -42,7 +42,7 @@ def listing(tracked, history):
     return module("engine.requests.listing").Listing(
         registry=registry,
         loader=SimpleNamespace(pools=lambda: [1]),
-        refresh=SimpleNamespace(look=lambda tracked: None),
+        fresh_look=SimpleNamespace(look=lambda tracked: None),
         translated=lambda spec: contextlib.nullcontext(),
     )
 
