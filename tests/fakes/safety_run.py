@@ -444,4 +444,4 @@ class Run:
         self.world.run(seconds)
 
     def days_pass(self, days: int) -> None:
-        self.world.leap(days * DAY)
+        self.world.jump_ahead(days * DAY)

@@ -140,7 +140,7 @@ class Simulation:
             if child.alive:
                 self.thaw(child)
 
-    def leap(self, seconds: float) -> None:
+    def jump_ahead(self, seconds: float) -> None:
         """The clock jumps ahead; what became due meanwhile happens once, afterwards."""
         self.now += seconds
 

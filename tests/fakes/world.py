@@ -164,9 +164,9 @@ class World:
         """Let time pass."""
         self.simulation.sleep(seconds)
 
-    def leap(self, seconds: float) -> None:
+    def jump_ahead(self, seconds: float) -> None:
         """Let much time pass at once: nobody runs in between, everything due happens after it."""
-        self.simulation.leap(seconds)
+        self.simulation.jump_ahead(seconds)
         self.run(3.0)
 
     def wait_until_quiet(self, quiet: float = 4.0) -> bool:
@@ -226,7 +226,7 @@ class World:
         except Killed:
             raise ManagerLost from None
 
-    def insist(self, request: Callable[[], Any]) -> Any:
+    def retry(self, request: Callable[[], Any]) -> Any:
         """What an administrator does who is told to try again."""
         for _ in range(5):
             try:

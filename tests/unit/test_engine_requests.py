@@ -69,9 +69,9 @@ def test_a_run_on_what_is_executed_waits_for_its_soak_time(world):
     executed(world)
     world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED, soak=7 * DAY)
     world.run(3.0)
-    world.leap(6.9 * DAY)
+    world.jump_ahead(6.9 * DAY)
     assert world.do("get", "nvme/a")["state"] == "executed"
-    world.leap(0.2 * DAY)
+    world.jump_ahead(0.2 * DAY)
     world.wait_state("nvme/a", "committed")
 
 
@@ -81,9 +81,9 @@ def test_what_joins_a_plan_is_compared_and_waits_as_the_plan_says(world):
     report = world.wait_state("nvme/a", "verified")
     assert report["plan"] == "p"
     assert report["verification"]["outcome"] == "passed"
-    world.leap(6.9 * DAY)
+    world.jump_ahead(6.9 * DAY)
     assert world.do("get", "nvme/a")["state"] == "verified"
-    world.leap(0.2 * DAY)
+    world.jump_ahead(0.2 * DAY)
     world.wait_state("nvme/a", "committed")
 
 
@@ -301,7 +301,7 @@ def test_no_plan_is_made_while_one_of_its_name_may_be_in_a_silent_pool(world, ac
     )
     world.cluster.faults.remove(silent)
     refused(
-        EEXIST, lambda: world.insist(lambda: world.call(lambda: world.engine.plans.create(other)))
+        EEXIST, lambda: world.retry(lambda: world.call(lambda: world.engine.plans.create(other)))
     )
     again = world.call(lambda: world.engine.plans.create(kept))
     assert (again["name"], again["state"]) == ("move", "draft")

@@ -123,7 +123,7 @@ def test_a_migration_whose_abort_was_not_begun_is_not_committed_by_itself(world)
     with world.client().open("nvme/a") as image:
         image.write(block(b"new"), BLOCK)
     world.set(max_steps=2)
-    world.leap(2 * day)
+    world.jump_ahead(2 * day)
     assert_not_aborted(world, "committed")
     assert world.names("hdd") == [], "the source is still there, in the trash"
     world.do("commit", "nvme/a")
@@ -272,7 +272,7 @@ def test_an_abort_that_is_cut_off_anywhere_ends_as_an_abort_or_waits_for_a_decis
     """A worker that is killed before the abort began left nothing that a client could have done."""
     executed(world)
     world.kill_worker_after(operations)
-    world.insist(lambda: world.do("abort", "nvme/a"))
+    world.retry(lambda: world.do("abort", "nvme/a"))
     world.wait_state("nvme/a", "aborted")
     assert world.content("hdd/a") == {"": {0: b"one", 2: b"two"}}
 

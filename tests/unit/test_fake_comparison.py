@@ -28,7 +28,7 @@ def snapshots(world, image):
 @pytest.mark.parametrize("operations", range(0, 150, 6))
 def test_it_is_dropped_when_a_killed_worker_s_migration_is_committed(world, operations):
     world.kill_worker_after(operations)
-    world.insist(lambda: world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED, verify=Verify.FULL))
+    world.retry(lambda: world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED, verify=Verify.FULL))
     assert world.wait_state("nvme/a", "committed")["verification"]["outcome"] == "passed"
     assert world.wait_until_quiet()
     assert snapshots(world, "nvme/a") == ["one"]
@@ -41,8 +41,8 @@ def test_it_is_dropped_when_a_killed_worker_s_migration_is_committed(world, oper
 @pytest.mark.parametrize("operations", range(0, 60, 3))
 def test_it_is_dropped_when_a_killed_worker_s_prepare_is_given_up(world, operations):
     world.kill_worker_after(operations)
-    world.insist(lambda: world.prepare("hdd/a", "nvme/a", verify=Verify.FULL))
-    world.insist(lambda: world.do("abort", "nvme/a", force=True))
+    world.retry(lambda: world.prepare("hdd/a", "nvme/a", verify=Verify.FULL))
+    world.retry(lambda: world.do("abort", "nvme/a", force=True))
     world.wait_state("nvme/a", "aborted")
     assert world.wait_until_quiet()
     assert snapshots(world, "hdd/a") == ["one"]

@@ -61,7 +61,7 @@ def test_a_cutover_waits_for_its_window(world, mode):
     assert (report["state"], report["hold"]["reason"]) == ("executed", "window")
     assert report["hold"]["message"].startswith("Its cutover window (")
     assert "it opens at" in report["hold"]["message"]
-    world.leap(3 * 3600.0)
+    world.jump_ahead(3 * 3600.0)
     world.wait_state("hdd/a", "cut-over")
 
 
@@ -77,7 +77,7 @@ def test_hooks_are_not_asked_before_the_window_opens(world):
     world.run(20.0)
     assert server.events() == []
     assert world.do("get", "hdd/a")["hold"]["reason"] == "window"
-    world.leap(3 * 3600.0)
+    world.jump_ahead(3 * 3600.0)
     world.wait_state("hdd/a", "cut-over")
     assert server.events() == ["before_cutover"]
 
@@ -87,7 +87,7 @@ def test_no_guest_is_paused_before_the_window_opens(world):
     guest = OpenGuest("web", "uuid", "running", (OpenDisk(spec("hdd/a"), "/vda"),))
     ask = Inventory("1", (guest,))
     assert world.call(lambda: world.engine.agents.answer("pve3", ask)).moves == ()
-    world.leap(3 * 3600.0)
+    world.jump_ahead(3 * 3600.0)
     assert world.call(lambda: world.engine.agents.answer("pve3", ask)).moves != ()
 
 

@@ -129,9 +129,9 @@ def test_a_run_verifies_and_waits_for_its_soak_time_before_it_commits(world):
     day = 86400.0
     world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED, verify=Verify.FULL, soak=7 * day)
     world.wait_state("nvme/a", "verified")
-    world.leap(6.9 * day)
+    world.jump_ahead(6.9 * day)
     assert world.do("get", "nvme/a")["state"] == "verified"
-    world.leap(0.2 * day)
+    world.jump_ahead(0.2 * day)
     world.wait_state("nvme/a", "committed")
     assert everything(world) == ([], ["a"])
 
@@ -249,7 +249,7 @@ def test_a_manager_that_is_killed_at_any_operation_loses_nothing(world, operatio
 @pytest.mark.parametrize("operations", range(0, 60, 4))
 def test_a_worker_that_is_killed_at_any_operation_of_a_prepare_loses_nothing(world, operations):
     world.kill_worker_after(operations)
-    world.insist(lambda: world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED))
+    world.retry(lambda: world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED))
     world.wait_state("nvme/a", "executed")
     world.forget_kills()
     assert world.content("nvme/a") == CONTENT
@@ -285,7 +285,7 @@ def test_a_worker_that_is_killed_at_any_operation_of_a_commit_completes_it(world
     world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED, verify=Verify.FULL)
     world.wait_state("nvme/a", "executed")
     world.kill_worker_after(operations)
-    world.insist(lambda: world.do("commit", "nvme/a", force=True))
+    world.retry(lambda: world.do("commit", "nvme/a", force=True))
     world.wait_state("nvme/a", "committed")
     assert world.wait_until_quiet()
     assert everything(world) == ([], ["a"])
@@ -299,7 +299,7 @@ def test_a_worker_that_is_killed_at_any_operation_of_an_abort_completes_it(world
     world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED, verify=Verify.FULL)
     world.wait_state("nvme/a", "executed")
     world.kill_worker_after(operations)
-    world.insist(lambda: world.do("abort", "nvme/a", force=True))
+    world.retry(lambda: world.do("abort", "nvme/a", force=True))
     world.wait_state("nvme/a", "aborted")
     assert world.wait_until_quiet()
     assert everything(world) == (["a"], [])

@@ -362,7 +362,7 @@ def test_a_manager_killed_anywhere_in_a_cutover_by_hooks_loses_nothing(world, se
     else:
         world.failover()
     try:
-        world.insist(lambda: world.do("cutover", "nvme/a", policy=HOOK))
+        world.retry(lambda: world.do("cutover", "nvme/a", policy=HOOK))
         world.run(180.0)
     finally:
         world.forget_kills()
@@ -439,7 +439,7 @@ def test_a_write_whose_answer_is_lost_leaves_no_client_without_its_image(
     with contextlib.suppress(MigrationError):
         world.do("cutover", "nvme/a", policy=HOOK)
     world.run(60.0)
-    world.insist(lambda: world.do("cutover", "nvme/a", policy=HOOK))
+    world.retry(lambda: world.do("cutover", "nvme/a", policy=HOOK))
     world.run(240.0)
     assert world.do("get", "nvme/a")["state"] == "cut-over"
     assert client.image == "nvme/a"

@@ -116,7 +116,7 @@ def test_a_source_that_loses_its_name_in_the_middle_of_a_prepare_is_found_again(
             swap(world, "hdd")
 
     world.cluster.before.append(before)
-    world.insist(lambda: world.prepare("hdd/a", "nvme/x"))
+    world.retry(lambda: world.prepare("hdd/a", "nvme/x"))
     assert world.wait_until_quiet()
     assert len(swapped) > 1
     assert world.do("get", "nvme/x")["source"] == "hdd/b"

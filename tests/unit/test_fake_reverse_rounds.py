@@ -64,7 +64,7 @@ def refresh(world):
 def test_none_is_copied_unless_that_is_asked_for(world):
     cut_over(world)
     write(world, b"new")
-    world.leap(24 * HOUR)
+    world.jump_ahead(24 * HOUR)
     assert rounds(world) is None
     assert kept(world)[0] == b"one"
 
@@ -93,19 +93,19 @@ def test_they_follow_as_often_as_was_set_and_none_takes_a_snapshot_where_nothing
     spot, ident = source_of(world)
     world.do("change", TARGET, changes=Changes(refresh_source=HOUR))
     write(world, b"new")
-    world.leap(HOUR + 60)
+    world.jump_ahead(HOUR + 60)
     assert rounds(world)["count"] == 1
     assert kept(world)[0] == b"new"
     snapshots = set(spot.header(ident).snapshots)
-    world.leap(3 * HOUR)
+    world.jump_ahead(3 * HOUR)
     assert (rounds(world)["count"], rounds(world)["bytes"]) == (2, 0)
     assert set(spot.header(ident).snapshots) == snapshots
     write(world, b"newer")
-    world.leap(5 * HOUR)
+    world.jump_ahead(5 * HOUR)
     assert kept(world)[0] == b"newer"
     world.do("change", TARGET, changes=Changes(refresh_source=0.0))
     write(world, b"newest")
-    world.leap(48 * HOUR)
+    world.jump_ahead(48 * HOUR)
     assert kept(world)[0] == b"newer"
 
 
@@ -114,7 +114,7 @@ def test_a_paused_one_is_not_refreshed_and_goes_on_when_it_is_resumed(world):
     world.do("change", TARGET, changes=Changes(refresh_source=HOUR))
     world.do("pause", TARGET)
     write(world, b"new")
-    world.leap(3 * HOUR)
+    world.jump_ahead(3 * HOUR)
     assert kept(world)[0] == b"one"
     world.do("resume", TARGET)
     world.run(60.0)
@@ -147,7 +147,7 @@ def test_a_round_that_is_cut_off_leaves_a_source_to_which_an_abort_goes_back(wor
     wanted = {"": {0: b"later", 1: b"newer", 2: b"newest"}}
     assert world.content(TARGET) == wanted
     kept(world)  # and clients are locked out of it
-    world.insist(lambda: world.do("abort", TARGET))
+    world.retry(lambda: world.do("abort", TARGET))
     world.wait_state(TARGET, "aborted")
     assert world.content("hdd/a") == wanted
     assert world.wait_until_quiet()
@@ -183,7 +183,7 @@ def test_a_round_that_fails_is_told_of_and_tried_again_and_the_clients_go_on(wor
     found = world.do("get", TARGET)
     assert (found["state"], found["failure"], found["hold"]) == ("cut-over", None, None)
     assert "open for writing" in found["reverse_rounds"]["problem"]
-    world.leap(HOUR)
+    world.jump_ahead(HOUR)
     world.run(10.0)
     assert world.do("get", TARGET)["reverse_rounds"]["problem"] is None
     assert kept(world)[0] == b"new"

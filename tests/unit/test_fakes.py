@@ -114,6 +114,6 @@ def test_a_blocklisted_client_can_do_nothing_until_the_entry_expires():
         world.cluster.blocklist[guest.rados.client.address] = world.simulation.now + 60.0
         with pytest.raises(errors.ConnectionShutdown):
             ioctx.stat("object")
-        world.leap(61.0)
+        world.jump_ahead(61.0)
         with pytest.raises(errors.ObjectNotFound):
             ioctx.stat("object")

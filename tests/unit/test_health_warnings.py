@@ -189,7 +189,7 @@ def test_a_warning_ends_with_what_it_is_about():
         world.create_image("hdd/a", {0: b"one"})
         world.prepare("hdd/a", "nvme/a")
         assert lines(world, Code.UNFINISHED) == []
-        world.leap(73 * HOUR)
+        world.jump_ahead(73 * HOUR)
         assert "has been prepared for 73h" in lines(world, Code.UNFINISHED)[0]
         world.do("abort", "nvme/a", force=True)
         assert lines(world, Code.UNFINISHED) == []

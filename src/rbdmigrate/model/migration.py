@@ -298,7 +298,7 @@ class Migration:
         pools = (self.layout.data_pool, self.layout.journal_pool)
         return frozenset(found | {(pool, self.target.namespace) for pool in pools if pool})
 
-    def noted(self, now: float, message: str, *, again: bool = True) -> Migration:
+    def logged(self, now: float, message: str, *, again: bool = True) -> Migration:
         """Return the migration with a request in its timeline.
 
         ``again``: also if the last entry says the same.
@@ -308,7 +308,7 @@ class Migration:
         timeline = (*self.timeline, TimelineEntry(now, self.state, message))[-TIMELINE_LENGTH:]
         return replace(self, timeline=timeline)
 
-    def attributed(self, before: Optional[Migration], who: str) -> Migration:
+    def with_author(self, before: Optional[Migration], who: str) -> Migration:
         """Return the migration with the name of who made a request on what is new since ``before``.
 
         ``before`` None: it is new itself.

@@ -106,7 +106,7 @@ def agreed(m: Migration, ident: str, hook: str, now: float) -> Migration:
     what = _asks_for(q)
     q = replace(q, agreed=(*q.agreed, hook), first=now if q.first is None else q.first)
     agreed_to = replace(m, question=_ready(q, now))
-    return agreed_to.noted(now, f"the hook {hook} agreed to {what}", again=False)
+    return agreed_to.logged(now, f"the hook {hook} agreed to {what}", again=False)
 
 
 def vetoed(m: Migration, ident: str, hook: str, reason: str, now: float) -> Migration:
@@ -116,7 +116,7 @@ def vetoed(m: Migration, ident: str, hook: str, reason: str, now: float) -> Migr
         return m
     said = shortened(" ".join(reason.split()), _LONGEST_REASON).rstrip(".")
     why = f"The hook {hook} said no: {said}." if said else f"The hook {hook} said no."
-    m = replace(m, question=None).noted(
+    m = replace(m, question=None).logged(
         now, f"the hook {hook} said no to {_asks_for(q)}{f': {said}' if said else ''}", again=False
     )
     if q.event is HookEvent.BEFORE_CUTOVER:

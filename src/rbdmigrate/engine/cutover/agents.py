@@ -222,7 +222,7 @@ class AgentService:
 
         def declined(m: Migration) -> Migration:
             off = put_off(m, f"The agent on {host} {left}", now)
-            return off.noted(now, left, again=False)
+            return off.logged(now, left, again=False)
 
         for one in self._registry.under_way(request.migrations):
             if may_be_released(one.migration, _AGENT, now):
@@ -244,12 +244,12 @@ class AgentService:
 
 def _released(m: Migration, release: Release) -> Migration:
     after = released(m, release, _AGENT)
-    return after if after == m else after.noted(release.at, f"paused the guest {release.guest}")
+    return after if after == m else after.logged(release.at, f"paused the guest {release.guest}")
 
 
 def _withdrawn(m: Migration, token: str, now: float) -> Migration:
     after = withdrawn(m, token, now)
-    return after if after == m else after.noted(now, "the guest could not wait any longer")
+    return after if after == m else after.logged(now, "the guest could not wait any longer")
 
 
 def _waits_for_agent(m: Migration) -> bool:

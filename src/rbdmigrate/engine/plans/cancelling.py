@@ -87,4 +87,4 @@ class PlanCanceller:
 
 def _paused(m: Migration) -> Migration:
     ends = m.goal is Goal.ABORTED or m.state is State.COMMITTING
-    return m if ends or m.paused else replace(m, paused=True).noted(time.time(), "pause")
+    return m if ends or m.paused else replace(m, paused=True).logged(time.time(), "pause")

@@ -1,4 +1,4 @@
-"""What a slot does with a job: confirm, write the intent, act, write what came of it."""
+"""What a slot does with a job: confirm, write the intent, act, write the outcome."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Executor:
             return
         actor = actor_of(worker, self._manager, self._host)
         if self._intent_written(job, situation, actor):
-            self._run(slot, job, worker, actor, self._job(tracked, job.act, allowed_version))
+            self._run(slot, job, worker, actor, self._act_on(tracked, job.act, allowed_version))
 
     def _worker(self, slot: Slot, job: Job) -> Optional[WorkerProcess]:
         """The worker of the slot; None when it cannot be started, which is recorded."""
@@ -162,14 +162,14 @@ class Executor:
         return True
 
     def _run(
-        self, slot: Slot, job: Job, worker: WorkerProcess, actor: Actor, job_of_worker: ActOn
+        self, slot: Slot, job: Job, worker: WorkerProcess, actor: Actor, act_on: ActOn
     ) -> None:
         """Have the worker do the act whose intent is in the record."""
         tracked, ident = job.tracked, job.tracked.migration.id
         begun, result = time.monotonic(), "failed"
         try:
             with span("act", ident, job.act.value):
-                ending = worker.run(job_of_worker, listener(self._registry, tracked, job.act))
+                ending = worker.run(act_on, listener(self._registry, tracked, job.act))
             result = "failed" if isinstance(ending, Failed) else "done"
         except WorkerLost as error:
             result = "interrupted"
@@ -217,7 +217,7 @@ class Executor:
             self._failures.record(tracked, job.act, errno, job.failure)
         self._registry.update(tracked, lambda m: replace(m, intent=None))
 
-    def _job(
+    def _act_on(
         self, tracked: TrackedMigration, act: ActKind, allowed_version: Optional[int]
     ) -> ActOn:
         """What the worker is told, once the intent is in the record."""

@@ -185,7 +185,7 @@ class Registry:
         took too long, never counts later. ``confirmed``: it counts at once, for there is
         no harm in that.
         """
-        migration = replace(migration.attributed(None, who()), confirmed=confirmed)
+        migration = replace(migration.with_author(None, who()), confirmed=confirmed)
         tracked = TrackedMigration(migration)
         self.count(begun(migration))
         try:
@@ -239,7 +239,7 @@ class Registry:
             if after == before:
                 return before
             held = tracked.held_times()
-            after = replace(after.attributed(before, who()), confirmed=True, held=held)
+            after = replace(after.with_author(before, who()), confirmed=True, held=held)
             after, posts = self._hooks.of_change(before, after)
             try:
                 self.writer.write(after, tracked, posts)

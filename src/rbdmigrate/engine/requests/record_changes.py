@@ -46,12 +46,12 @@ class RecordChanges:
         ``asked``: the request, for the timeline, if anything changes.
         """
 
-        def noted(m: Migration) -> Migration:
+        def changed(m: Migration) -> Migration:
             after = change(m)
-            return after if after == m or not asked else after.noted(time.time(), asked)
+            return after if after == m or not asked else after.logged(time.time(), asked)
 
         with self._translated(tracked.migration.target.spec):
-            self._registry.update(tracked, noted)
+            self._registry.update(tracked, changed)
         self._scheduler.wake(tracked)
 
     def wait_while_busy(self, tracked: TrackedMigration) -> None:
