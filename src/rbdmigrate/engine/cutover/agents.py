@@ -50,9 +50,8 @@ _SOON = 0.05  # the same, after it waited for the answer
 _FRESH = 2.0  # seconds since the begin of the last round in which a pause may begin
 _ROUND_SHARE = 0.8  # of the longest pause that the last round may have taken
 _AGENT = CutoverMode.AGENT
-_NAMING_ACTS = frozenset(
-    {ActKind.PREPARE, ActKind.CUT_OVER, ActKind.ABORT}
-)  # of what a name leads to
+# They change which image a name leads to.
+_NAMING_ACTS = frozenset({ActKind.PREPARE, ActKind.CUT_OVER, ActKind.ABORT})
 _BEGINS = 2.0  # seconds from the permission to pause a guest to the release at the latest
 _AFTER = 10.0  # seconds after its longest pause in which a guest may still be paused
 

@@ -229,7 +229,7 @@ class PlanRegistry:
         What ``change`` raises is passed on, and nothing is changed then: refusals belong there.
         """
         with kept.write_lock:
-            self._write_again(kept)
+            self._write_if_unsure(kept)
             before = kept.plan
             after = change(before)
             if after != before:
@@ -246,9 +246,9 @@ class PlanRegistry:
     def resolve_unsure(self, kept: TrackedPlan) -> None:
         """Write a plan again whose last write may or may not have been done."""
         with kept.write_lock:
-            self._write_again(kept)
+            self._write_if_unsure(kept)
 
-    def _write_again(self, kept: TrackedPlan) -> None:
+    def _write_if_unsure(self, kept: TrackedPlan) -> None:
         if kept.unsure:
             kept.store.write_plan(kept.plan)
             kept.unsure = False

@@ -234,7 +234,7 @@ class Registry:
                     EAGAIN, f"The migration to {before.target.spec} ended just now; try again."
                 )
             if not tracked.busy:  # what is being done is left to end
-                tracked.refuse_double()
+                tracked.refuse_conflict()
             after = change(before)
             if after == before:
                 return before

@@ -216,7 +216,7 @@ class TrackedMigration:
         self.migration = migration
         self.tell()
 
-    def refuse_double(self) -> None:
+    def refuse_conflict(self) -> None:
         """Raise MigrationError(EUCLEAN) when another record is about one of its images."""
         if self.conflict:
             raise MigrationError(EUCLEAN, self.conflict)

@@ -66,7 +66,7 @@ class Preparation:
         with self._translated(request.target):
             tracked = self._admission.take_on(request, policy)
         self._scheduler.wake(tracked)
-        tracked.refuse_double()
+        tracked.refuse_conflict()
         try:
             self._changes.wait(tracked, _PREPARED, _waits_for_pause, retries=True)
         except MigrationError:
