@@ -31,6 +31,7 @@ from ...model.rounds import cutover_estimate
 from ..identity import refuse_migrating, renamed
 from ..mover.marks import read_mark
 from ..session import KEPT_OPEN, Session
+from ..users import naming_users
 from . import going_back, target
 from .cutover import Cutover, Sides
 from .left_alone import make_ordinary, publish, source_is_gone
@@ -177,7 +178,8 @@ def _commit(session: Session, ends: WarmEnds) -> Finished:
                 let_in(source, ends.source.image_id)
                 ident = ends.source.image_id
                 if headers.view_by_id(source, ident) is not None:
-                    target.remove_image(session, source, ends.source.image, ident)
+                    with naming_users(session, ends.source):
+                        target.remove_image(session, source, ends.source.image, ident)
         fault_point("warm.after", "source")
         make_ordinary(ioctx, ends)
     fault_point("librbd.after", "commit")
