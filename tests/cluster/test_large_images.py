@@ -104,7 +104,9 @@ def test_an_object_that_only_a_map_has_as_written_is_no_change(
         assert side.changed_since("point") == ""
         with rbd.Image(ioctx, "a") as image:
             image.write(b"B", 5 * MIB)
-        assert "after the comparison snapshot" in side.changed_since("point")
+        said = side.changed_since("point")
+        assert "after the comparison snapshot" in said
+        assert f"bytes at the byte {4 * MIB})" in said, "the object begins there"
 
 
 def test_objects_that_take_several_writes_are_known_though_object_maps_miss_them(

@@ -14,6 +14,7 @@ import rados
 import rbd
 
 from ...control.lifecycle.verification import differing, sample, with_differences
+from ...control.mover.pieces import ExtentList
 from ...control.objects.extents import ExtentSet
 from ...faults import fault_point
 from ...model.errors import MigrationError, errno_name
@@ -58,12 +59,18 @@ class ImageReader:
         if not since:
             return ""
         with self.open(None) as image:
-            if self._differs_from(image, since):
-                return "a client wrote to the source after the comparison snapshot was taken"
-        return ""
+            found = self._differences(image, since)
+        first = next(iter(found), None)
+        if first is None:
+            return ""
+        more = f", and {len(found) - 1} other parts" if len(found) > 1 else ""
+        return (
+            "a client wrote to the source after the comparison snapshot was taken "
+            f"({first.length} bytes at the byte {first.offset}{more})"
+        )
 
-    def _differs_from(self, image: rbd.Image, comparison_snapshot: str) -> bool:
-        """Whether the head differs from a snapshot. What neither has by the maps is a hole in both,
+    def _differences(self, image: rbd.Image, comparison_snapshot: str) -> ExtentList:
+        """Where the head differs from a snapshot. What neither has by the maps is a hole in both,
         and need not be looked at (16.5 s per TiB). That the head's map says that an object was
         written proves nothing: a snapshot that is cut off leaves such a map. So what differs is
         asked exactly, also where no map is trusted.
@@ -75,7 +82,7 @@ class ImageReader:
             held.append(existing(image))
             image.set_snap(None)
             where = spans(image, held)
-        return len(exact_within(image, comparison_snapshot, where, parent=False)) > 0
+        return exact_within(image, comparison_snapshot, where, parent=False)
 
 
 def compare(
