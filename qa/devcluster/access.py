@@ -108,7 +108,10 @@ class Access:
                 client = stack.enter_context(self.mons.client())
             except (ImportError, DevClusterError):
                 return tool()
-            return self._in_process.run(client, args, timeout, tool, managers=False)
+            done = self._in_process.run(client, args, timeout, tool, managers=False)
+            if done.returncode == ETIMEDOUT:
+                self.mons.forget(client)
+            return done
 
     def ceph_json(self, *args: str, timeout: float = 60, input: Optional[str] = None) -> Any:
         text = self.ceph(*args, "--format", "json", timeout=timeout, input=input)

@@ -94,7 +94,7 @@ class Cluster(Managers):
     def _init_pool(self, name: str) -> None:
         """What ``rbd pool init`` does."""
         try:
-            import rbd  # noqa: PLC0415 - as the rest of this package, without it too
+            import rbd  # noqa: PLC0415 - the rest of this package works without it
         except ImportError:
             self.rbd("pool", "init", name)
             return

@@ -10,7 +10,7 @@ import rados
 
 from qa.faults.managers import start_dead
 from qa.workload.bucket import upload
-from qa.workload.images import names, omap
+from qa.workload.images import names, omap, records
 from qa.workload.images import place as opened_pool
 from tests.cluster.importing import exposed, place, text  # noqa: F401 - a fixture
 
@@ -92,9 +92,10 @@ def config_keys(cluster):
     return [k for k in cluster.ceph_json("config-key", "ls") if k.startswith("rbd/migration/")]
 
 
-def wait_for_no_secrets(cluster):
-    """They are removed right after a migration has ended, while its record still names them."""
-    cluster.wait_for(lambda: config_keys(cluster) == [], 30, "its secrets to be gone")
+def require_no_secrets(cluster, client, pool):
+    """They are removed after a migration has ended, and before its record goes."""
+    cluster.wait_for(lambda: records(client, pool) == [], 30, "its record to be in the history")
+    assert config_keys(cluster) == []
 
 
 def test_no_secret_is_seen_anywhere(cluster, client, migration, pool, uploaded, loud, tmp_path):
@@ -135,7 +136,7 @@ def test_no_secret_is_seen_anywhere(cluster, client, migration, pool, uploaded, 
     migration.wait(target, "verified")
     ask("commit", target)
     assert migration.report(target)["state"] == "committed"
-    wait_for_no_secrets(cluster)
+    require_no_secrets(cluster, client, pool)
     ask("status", target)
     ask("ls", "--all")
     with opened_pool(client, target) as ioctx:
@@ -159,7 +160,7 @@ def test_keys_of_the_users_own_are_left_alone(cluster, client, migration, pool, 
         migration.ask("prepare", source_image=target, import_only=True, source_spec=text(spec))
         assert len(config_keys(cluster)) == 2  # the access key, and one of ``exposed``
         assert "aborted" in migration.text("abort", target)
-    wait_for_no_secrets(cluster)
+    require_no_secrets(cluster, client, pool)
     assert own in cluster.ceph_json("config-key", "ls")
     cluster.ceph("config-key", "rm", own)
 
@@ -223,7 +224,7 @@ def test_a_manager_that_dies_with_a_secret_in_its_hand(cluster, client, migratio
     cluster.wait_for(lambda: config_keys(cluster) == [] or migration.under_way(), 60, "the sweep")
     for report in migration.under_way():  # the CLI asked the next manager again
         assert "aborted" in migration.text("abort", report["target"])
-    wait_for_no_secrets(cluster)
+    cluster.wait_for(lambda: config_keys(cluster) == [], 30, "its secrets to be gone")
 
 
 def test_the_secrets_of_a_record_that_cannot_be_read_are_kept(cluster, client, migration, pool):

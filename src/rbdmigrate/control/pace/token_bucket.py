@@ -24,7 +24,7 @@ BURST = 0.5  # seconds' worth of bytes that a copy may catch up on after it fell
 
 
 class TokenBucket:
-    """A rate in bytes per second: None is no limit, 0 lets nothing through.
+    """A rate in bytes per second: None is no limit, and with 0 nothing passes.
 
     It starts empty: a copy that begins has nothing to catch up on. ``now`` is of a clock that does
     not go back (``time.monotonic``), in seconds. Not thread-safe: the caller locks.
@@ -41,7 +41,7 @@ class TokenBucket:
 
     @property
     def rate(self) -> Optional[int]:
-        """Bytes per second; None is no limit, 0 lets nothing through."""
+        """Bytes per second; None is no limit, and with 0 nothing passes."""
         return self._rate
 
     @property
