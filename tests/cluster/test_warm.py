@@ -163,6 +163,8 @@ def test_workers_that_die_in_a_cutover_leave_one_image_and_keep_clients_out_of_t
         migration.text("prepare", "--method", "warm", source, target, *layout)
         migration.text("execute", target)
         migration.wait(target, "executed")
+        with opened(client, source, read_only=False) as image:
+            image.write(f"later, {what}".encode(), 1 << 20)
         before = digests(client, source)[HEAD]
         (cluster.faults / point).write_text(what, encoding="ascii")
         migration.raw("cutover", target)
@@ -171,6 +173,8 @@ def test_workers_that_die_in_a_cutover_leave_one_image_and_keep_clients_out_of_t
         assert digests(client, target)[HEAD] == before
         with place(client, source) as ioctx:
             assert locked_out(ioctx, ident), (point, what)
+        migration.text("verify", target)
+        assert migration.wait(target, "verified")["verification"]["outcome"] == "passed"
         migration.text("abort", target)
         migration.wait(target, "aborted")
         assert image_id(client, source) == ident

@@ -474,6 +474,10 @@ def test_a_cutover_that_is_killed_anywhere_ends_with_one_image_that_has_it_all(w
         world.wait_state("nvme/a", "cut-over")
     assert names(world) == ([], ["a"])
     assert world.content("nvme/a") == LATER
+    # What is compared is the whole content, with what was written since the round before.
+    with world.client().open("nvme/a") as image:
+        newest = max(image.list_snaps(), key=lambda snapshot: snapshot["id"])
+    assert world.record("nvme/a").comparison_snapshot == newest["name"]
     write_later(world, "nvme/a")
     assert world.do("abort", "nvme/a")["state"] == "aborted"
     assert world.content("hdd/a") == LATER

@@ -188,9 +188,16 @@ def test_what_is_compared_after_the_cutover_stays_verified():
     seen = Observation(source(listed=False), target(H.EXECUTED, "vm"), names=AFTER)
     m = record(State.VERIFIED, goal=Goal.VERIFIED, verify=Verify.FULL, cut_over_at=5.0)
     assert with_observation(m, S.CUT_OVER, seen, NOW).state is State.VERIFIED
-    assert with_observation(replace(m, state=State.CUTTING_OVER), S.CUT_OVER, seen, NOW).state is (
-        State.CUT_OVER
-    )
+
+
+def test_a_cutover_whose_answer_was_lost_is_not_over_until_its_snapshot_is_known():
+    seen = Observation(source(listed=False), target(H.EXECUTED, "vm"), names=AFTER)
+    m = record(State.CUTTING_OVER, goal=Goal.VERIFIED)
+    assert with_observation(m, S.CUT_OVER, seen, NOW) == m
+    assert decide(m, S.CUT_OVER, NOW) == RunAct(ActKind.CUT_OVER)
+    aborted = with_observation(replace(m, goal=Goal.ABORTED), S.CUT_OVER, seen, NOW)
+    assert aborted.state is State.CUT_OVER
+    assert decide(aborted, S.CUT_OVER, NOW) == RunAct(ActKind.ABORT)
 
 
 def test_a_goal_before_the_cutover_never_cuts_over():

@@ -95,6 +95,8 @@ def _observed_warm(
     acting = {Situation.EXECUTED: State.CUTTING_OVER, Situation.CUT_OVER: State.ABORTING}
     if m.state is acting.get(situation) and not m.state.ended:
         return m  # cut off while both images had their names; clients may be locked out
+    if state is State.CUT_OVER and m.state is State.CUTTING_OVER and m.goal is not Goal.ABORTED:
+        return m  # its worker never told by which snapshot both are compared
     if state is State.CUT_OVER and (m.state is State.VERIFIED or _verifying(m)):
         return m
     return m.enter(state, now)

@@ -27,6 +27,8 @@ from .verification import due, may_commit
 
 _REFRESHED = 60.0  # seconds, the least age of the content of a target that is refreshed
 _PATIENCE = 20  # times as long as a round took nothing is copied after it
+# Where a cutover may be cut off; at the last its names are complete, and its answer was lost.
+_CUT_OFF = (Situation.EXECUTED, Situation.HALF_CUT_OVER, Situation.CUT_OVER)
 _LONGEST = 3600.0  # seconds, the age up to which rounds that copy nothing become rarer
 
 
@@ -45,7 +47,7 @@ def next_warm(m: Migration, situation: Situation, now: float) -> Decision:
     if m.goal is Goal.ABORTED:
         rests = situation is Situation.CUT_OVER and m.state is not State.ABORTING
         return Rest() if rests and waits_for_clients(m) else RunAct(ActKind.ABORT)
-    if m.state is State.CUTTING_OVER and situation in (Situation.EXECUTED, Situation.HALF_CUT_OVER):
+    if m.state is State.CUTTING_OVER and situation in _CUT_OFF:
         return RunAct(ActKind.CUT_OVER)
     if situation is Situation.HALF_CUT_OVER:
         return Rest()
