@@ -106,6 +106,26 @@ def test_a_commit_that_cannot_remove_the_source_says_who_has_it_open(
     assert digests(client, target) == before
 
 
+def test_an_abort_that_cannot_remove_the_target_says_who_has_it_open(
+    cluster: Cluster, client: rados.Rados, migration: Commands, pools: "tuple[str, str]"
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source)
+    before = digests(client, source)
+    migration.text("prepare", source, target, "--method", "warm")
+    ident = migration.wait(target, "prepared")["target_image_id"]
+    with cluster.connect() as other, place(other, target) as ioctx:
+        watch = ioctx.watch(f"rbd_header.{ident}", lambda *_: None)
+        migration.raw("abort", target)
+        failure = cluster.wait_for(lambda: migration.report(target)["failure"], 60, "a failure")
+        who = f"client.{other.get_instance_id()} at "
+        assert f"The target {target} is open for writing by {who}" in failure["message"]
+        assert failure["code"] == "EBUSY"
+        watch.close()
+    migration.wait(target, "aborted")
+    assert digests(client, source) == before
+
+
 def observers(in_use: Mock) -> Reconciler:
     nothing = Mock()
     return Reconciler(

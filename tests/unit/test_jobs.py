@@ -118,6 +118,7 @@ EVENTS = (
     VerifyProgress(5, 0.5, CHECKPOINT),
     Published(),
     Failed(16, Cause.LIBRBD),
+    Failed(16, Cause.IN_USE, "The source is open for writing by client.1 at 10.0.0.1."),
     GaveUp("The file was exchanged."),
     *(Done(answer) for answer in ANSWERS),
 )

@@ -33,6 +33,10 @@ class PoolMissing(MigrationError):
     """A pool does not exist (any more): the latest OSD map says so."""
 
 
+class InUse(MigrationError):
+    """An act that has begun waits for a client to close an image. It is tried again by itself."""
+
+
 class RecordError(ValueError):
     """A stored record cannot be decoded: broken JSON, unknown schema or unknown fields."""
 

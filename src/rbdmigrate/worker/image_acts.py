@@ -224,7 +224,10 @@ def commit(session: Session, ends: ImageEnds, act: Commit, tell: Tell) -> Finish
         release_parent(session, ends.source, target)
         fault_point("librbd.before", "commit")
         require_same_image(ioctx, target)
-        with span("librbd", act="commit"), naming_users(session, ends.source):
+        with (
+            span("librbd", act="commit"),
+            naming_users(session, ends.source, side="source"),
+        ):
             session.rbd.migration_commit(ioctx, target.image, on_progress=objects(tell))
         fault_point("librbd.after", "commit")
         require_committed(ioctx, target)
@@ -234,7 +237,8 @@ def commit(session: Session, ends: ImageEnds, act: Commit, tell: Tell) -> Finish
 def abort(session: Session, ends: ImageEnds, act: Abort, tell: Tell) -> Finished:
     """Remove the target and give the source back; completes an abort that was cut off."""
     fault_point("librbd.before", "abort")
-    repair.abort(session, ends, act, objects(tell))
+    with naming_users(session, ends.target, side="target"):
+        repair.abort(session, ends, act, objects(tell))
     group_mirror.give_back(session, ends.source, act.group, act.mirror_mode)
     fault_point("librbd.after", "abort")
     return Finished()
@@ -252,7 +256,7 @@ def undo_prepare(session: Session, ends: ImageEnds, act: UndoPrepare, tell: Tell
 def finish_commit(session: Session, ends: ImageEnds, act: FinishCommit, tell: Tell) -> Finished:
     """Remove what is left of the source after a commit that was cut off."""
     fault_point("librbd.before", "finish_commit")
-    with naming_users(session, ends.source):
+    with naming_users(session, ends.source, side="source"):
         repair.finish_commit(session, ends.source, ends.target, objects(tell))
     fault_point("librbd.after", "finish_commit")
     return Finished()

@@ -16,7 +16,7 @@ from typing import BinaryIO, Optional
 from .. import __version__
 from ..cluster.client import Identity
 from ..faults import fault_point
-from ..model.errors import MigrationError, RecordError
+from ..model.errors import InUse, MigrationError, RecordError
 from ..model.jobs.protocol import (
     MAX_LINE,
     Cause,
@@ -137,6 +137,8 @@ def _run(session: Session, channel: Channel, message: DoJob) -> None:
         with span("job", act=job.name):
             answer = perform(session, job, send)
         fault_point("worker.after", job.name)
+    except InUse as error:
+        send(Failed(error.errno, Cause.IN_USE, str(error)))
     except MigrationError as error:
         send(Failed(error.errno, Cause.REFUSED, str(error)))
     except session.librbd_errors as error:

@@ -12,7 +12,7 @@ import rados
 import rbd
 
 from ..cluster import headers
-from ..model.errors import MigrationError
+from ..model.errors import InUse, MigrationError
 from ..model.jobs.acts import Abort
 from ..model.jobs.answers import ClosedImages, UsersFound
 from ..model.jobs.protocol import Tell
@@ -93,27 +93,29 @@ def require_unchanged(session: Session, ioctx: rados.Ioctx, target: Place, act: 
 
 
 @contextmanager
-def naming_users(session: Session, source: Place) -> Iterator[None]:
-    """Raise MigrationError(EBUSY) with who has the source open when librbd refuses to remove it.
+def naming_users(session: Session, place: Place, *, side: str) -> Iterator[None]:
+    """Raise InUse(EBUSY) with who has an image open when librbd refuses to remove it.
 
-    librbd says only that it is busy. ``rbd.ImageBusy`` as it was if nobody is found.
+    librbd says only that it is busy. ``rbd.ImageBusy`` as it was if nobody is found. ``side``:
+    "source", which a commit removes, or "target", which an abort does.
     """
     try:
         yield
     except rbd.ImageBusy:
-        with session.open(source) as ioctx:
-            users = lock_holders(session, ioctx, source.image_id)
+        with session.open(place) as ioctx:
+            users = lock_holders(session, ioctx, place.image_id)
             with (
                 suppress(rbd.Error, rados.ObjectNotFound),  # it is half removed
-                open_image(ioctx, source.image_id, read_only=True) as image,
+                open_image(ioctx, place.image_id, read_only=True) as image,
             ):
                 users = writers(session, ioctx, image, ()) or users
         if not users:
             raise
-        raise MigrationError(
+        act = "commit" if side == "source" else "abort"
+        raise InUse(
             EBUSY,
-            f"The source {source.spec} is open for writing by {name_users(users)}, so that it "
-            "cannot be removed; stop the client, and the commit goes on by itself.",
+            f"The {side} {place.spec} is open for writing by {name_users(users)}, so that it "
+            f"cannot be removed; stop the client, and the {act} goes on by itself.",
         ) from None
 
 

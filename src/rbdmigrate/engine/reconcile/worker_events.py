@@ -106,6 +106,8 @@ def explained(act: ActKind, failed: Failed, tracked: TrackedMigration) -> Failur
         waits = act in (ActKind.VERIFY, ActKind.COMMIT, ActKind.FINISH_COMMIT)
         looked = waits or warm or tracked.migration.imported is not None
         return FailureReason(failed.message, errno == ESTALE or (looked and errno in TRANSIENT))
+    if failed.cause is Cause.IN_USE:
+        return FailureReason(failed.message, True)
     if failed.cause is Cause.BUG:
         log.error("the worker failed at %s:\n%s", act.value, failed.message)
         text = "An error in the module stopped it; the manager's log has the details."

@@ -34,12 +34,14 @@ Job = Union[ActOn, Question]
 class Cause(str, enum.Enum):
     """Why a job failed.
 
-    ``REFUSED``: our own finding; nothing was changed, and the message is for the user. ``LIBRBD``:
-    the message is empty, because librbd's texts mislead and repeat secrets. ``BUG``: the message is
-    a Python traceback, for the manager's log alone.
+    ``REFUSED``: our own finding; nothing was changed, and the message is for the user. ``IN_USE``:
+    our own finding in an act that has begun, and goes on when a client has closed an image; the
+    message is for the user. ``LIBRBD``: the message is empty, because librbd's texts mislead and
+    repeat secrets. ``BUG``: the message is a Python traceback, for the manager's log alone.
     """
 
     REFUSED = "refused"
+    IN_USE = "in-use"
     LIBRBD = "librbd"
     BUG = "bug"
 

@@ -44,7 +44,7 @@ from ..identity import (
 )
 from ..repair import comparison_snapshot
 from ..session import Session
-from ..users import lock_holders
+from ..users import lock_holders, naming_users
 from . import external_copy, native, native_copy, removal
 from .known_streams import unknown_streams
 from .open_files import CheckedFiles
@@ -278,7 +278,8 @@ def undo_prepare(session: Session, ends: ImportEnds, act: UndoPrepare, tell: Tel
 def abort(session: Session, ends: ImportEnds, act: Abort, tell: Tell) -> Finished:
     """Remove the target, wherever an earlier abort was interrupted."""
     fault_point("librbd.before", "abort")
-    removal.remove(session, ends, act, objects(tell))
+    with naming_users(session, ends.target, side="target"):
+        removal.remove(session, ends, act, objects(tell))
     fault_point("librbd.after", "abort")
     return Finished()
 

@@ -178,7 +178,7 @@ def _commit(session: Session, ends: WarmEnds) -> Finished:
                 let_in(source, ends.source.image_id)
                 ident = ends.source.image_id
                 if headers.view_by_id(source, ident) is not None:
-                    with naming_users(session, ends.source):
+                    with naming_users(session, ends.source, side="source"):
                         target.remove_image(session, source, ends.source.image, ident)
         fault_point("warm.after", "source")
         make_ordinary(ioctx, ends)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from errno import EBUSY, EUCLEAN
 
 import rados
@@ -23,6 +24,7 @@ from ...model.rounds import round_prefix
 from ...model.verification import Verification, Verify
 from ..mover.marks import read_mark
 from ..session import Session
+from ..users import naming_users
 from ..verify.compare import ImageReader
 from ..verify.verify import Sides as Compared
 from ..verify.verify import compare_all
@@ -161,5 +163,6 @@ def remove_target(session: Session, ends: WarmEnds) -> None:
         if not ident:
             ident = headers.image_id(target, name) or ""
             require_ours(target, hidden(ends), ident, ends)
-        remove_image(session, target, name, ident)
+        with naming_users(session, replace(ends.target, image_id=ident), side="target"):
+            remove_image(session, target, name, ident)
     fault_point("warm.after", "remove")
