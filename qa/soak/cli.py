@@ -14,7 +14,7 @@ from qa.workload.comparing import compare_nothing
 
 from .chaos import Chaos, workers_of
 from .hook import SoakHook
-from .traveller import POOLS, Lost, Traveller
+from .traveller import POOLS, Traveller
 
 _DRIVERS = 4
 
@@ -110,12 +110,12 @@ def _each(travellers: "list[Traveller]", act: "object") -> "list[str]":
 
 
 def _problem(traveller: Traveller, error: Exception) -> str:
-    """Describe an error and where it happened; of what was not expected also what is there now."""
+    """Describe an error, where it happened, and what is there now."""
     where = " < ".join(
         f"{f.name}:{f.lineno}" for f in reversed(traceback.extract_tb(error.__traceback__))
     )
-    found = "" if isinstance(error, Lost) else f"\n{traveller.evidence()}"
-    return f"{traveller.name}: {type(error).__name__}: {error} ({where}){found}"
+    said = f"{traveller.name}: {type(error).__name__}: {error} ({where})"
+    return f"{said}\n{traveller.evidence()}"
 
 
 def _leftovers(cluster: Cluster, client: "object") -> "list[str]":
