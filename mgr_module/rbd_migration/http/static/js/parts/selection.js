@@ -27,6 +27,7 @@ export function selection(changed) {
   }
 
   all.addEventListener("change", () => set(page, all.checked));
+  mark(); // with no rows yet there is nothing to select
   return {
     all,
     // A box for a row, which ``box.show(report)`` keeps in agreement with the selection.
