@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
@@ -16,7 +17,15 @@ from qa.ui.server import serving
 from qa.ui.shots import WIDTHS
 
 Open = Callable[..., Page]
+HERE = Path(__file__).parent
 expect.set_options(timeout=20_000)  # the machine may be busy
+
+
+def pytest_collection_modifyitems(items: "list[pytest.Item]") -> None:
+    """All tests of this folder run a program, the browser."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.programs)
 
 
 @pytest.fixture(scope="session")
