@@ -423,7 +423,12 @@ def test_an_act_never_goes_against_what_is_there(
         ActKind.UNDO_PREPARE: {Situation.HALF_PREPARED, Situation.PREPARED, Situation.HALF_ABORTED},
         ActKind.EXECUTE: {Situation.PREPARED, Situation.EXECUTING},
         ActKind.COMPLETE_OBJECTS: {Situation.EXECUTING},
-        ActKind.CUT_OVER: {Situation.EXECUTED, Situation.HALF_CUT_OVER},
+        ActKind.CUT_OVER: {
+            Situation.EXECUTED,
+            Situation.HALF_CUT_OVER,
+            # Once more, when the answer to ours was lost.
+            *({Situation.CUT_OVER} if state is State.CUTTING_OVER else ()),
+        },
         ActKind.VERIFY: {Situation.EXECUTED, Situation.CUT_OVER},
         ActKind.COMMIT: {Situation.EXECUTED, Situation.CUT_OVER},
         ActKind.FINISH_COMMIT: {Situation.HALF_COMMITTED, Situation.SOURCE_LOST_AFTER},
