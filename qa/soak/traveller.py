@@ -19,7 +19,7 @@ from .hook import Guest, SoakHook
 
 POOLS = ("soak-a", "soak-b")
 SIZE = 8 * images.MIB
-_SETTLE = 90.0  # seconds for a migration to reach its goal, through any failover
+_REACHED = 90.0  # seconds for a migration to reach its goal, through any failover
 _TRIMMED = 600.0  # seconds for OSDs to trim the snapshots of warm rounds; slow with mClock
 _PATIENCE = 60.0  # seconds until a command must have found an active manager
 #: A manager carries out a command also when the tool that sent it was ended meanwhile: a second
@@ -156,7 +156,7 @@ class Traveller:
             self._write()
         options = ["--method", method, *(["--goal", "executed"] if how == "run" else [])]
         place = [f"{self._here}/{self.name}", f"{self._there}/{self.name}"]
-        seconds = _SETTLE
+        seconds = _REACHED
         try:
             self._ceph("rbd", "migration", how, *place, *options)
         except CommandFailed as error:
@@ -194,7 +194,7 @@ class Traveller:
         target = f"{self._there}/{self.name}"
         guest = Guest(leave=self._stop_writer, come_back=self._write)
         self._hook.expect(target, guest)
-        deadline, ask_at = time.monotonic() + 2 * _SETTLE, 0.0
+        deadline, ask_at = time.monotonic() + 2 * _REACHED, 0.0
         while self._state() != state or guest.start_on is None:
             if time.monotonic() > deadline:
                 raise Lost(f"{target}: not {state} by the hook, or it was not told ({guest})")
@@ -277,7 +277,7 @@ class Traveller:
             raise Lost(f"{self.spec}: {report['failure']['message']} {_told(report)}")
         return report
 
-    def _wait(self, states: "set[str]", seconds: float = _SETTLE) -> None:
+    def _wait(self, states: "set[str]", seconds: float = _REACHED) -> None:
         deadline = time.monotonic() + seconds
         while (report := self._report())["state"] not in states:
             if time.monotonic() > deadline:

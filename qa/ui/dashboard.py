@@ -11,7 +11,7 @@ from qa.devcluster import Cluster, ClusterOptions
 
 _TIMEOUT = 60_000  # milliseconds
 _VIEWPORT = {"width": 1280, "height": 900}
-_SETTLE = 1_000  # milliseconds in which the dashboard ends its animations
+_ANIMATED = 1_000  # milliseconds in which the dashboard ends its animations
 
 
 def log_in(page: Page, cluster: Cluster, user: str, password: str) -> None:
@@ -60,6 +60,6 @@ def _migrate(cluster: Cluster) -> None:
 
 
 def _picture(page: Page, path: Path) -> Path:
-    page.wait_for_timeout(_SETTLE)
+    page.wait_for_timeout(_ANIMATED)
     page.screenshot(path=path)
     return path

@@ -24,7 +24,7 @@ from rbdmigrate.model.states import Method
 from .plan_answers import Args, found_of, next_of, problems_of, row_of, timeline_of
 from .plan_case import GIB, MIB, Image, PlanCase
 
-_SETTLED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED)
+_ENDED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED)
 _MOVING = (PlanState.STARTING, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED)
 
 
@@ -115,7 +115,7 @@ class PlansDouble:
 
     def _cancel(self, case: PlanCase) -> None:
         for image in case.images:
-            if image.phase not in _SETTLED:
+            if image.phase not in _ENDED:
                 image.settle(Phase.CANCELLED)
         case.state, case.ended = PlanState.CANCELLED, time.time()
 

@@ -158,7 +158,7 @@ def test_the_entry_of_a_worker_that_ends_later_is_removed(
 ):
     """Else entries of a day would pile up."""
     monkeypatch.setattr(fencing, "_LOOK", 0.0)
-    monkeypatch.setattr(fencing, "_SETTLE", 0.0)
+    monkeypatch.setattr(fencing, "_IN_FLIGHT", 0.0)
     begun(registry, tracked, worker, "")
     acts.recover(tracked)
     acts.blocklist.clean(client)
@@ -194,7 +194,7 @@ def test_a_worker_of_another_host_is_never_taken_for_dead(
 ):
     """Its process id is not there, but that says nothing: both hosts may even have one name."""
     monkeypatch.setattr(fencing, "_LOOK", 0.0)
-    monkeypatch.setattr(fencing, "_SETTLE", 0.0)
+    monkeypatch.setattr(fencing, "_IN_FLIGHT", 0.0)
     begun(registry, tracked, worker, "another-host")
     worker.kill()
     worker.reap()

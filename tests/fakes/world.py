@@ -28,7 +28,7 @@ from .images import Spot
 from .loading import load
 from .simulation import Killed, Process, Simulation, running
 
-MAX_SETTLE = 120  # seconds after which a cluster that does not come to rest is taken as it is
+LONGEST_UNREST = 120  # seconds after which a cluster that does not come to rest is taken as it is
 
 
 def block(text: bytes) -> bytes:
@@ -172,7 +172,7 @@ class World:
     def wait_until_quiet(self, quiet: float = 4.0) -> bool:
         """Let time pass until nothing changes any more; False when that did not come."""
         before: Any = None
-        for _ in range(int(MAX_SETTLE / quiet)):
+        for _ in range(int(LONGEST_UNREST / quiet)):
             now = self.cluster.snapshot()
             if now == before and not self.workers_busy():
                 return True

@@ -24,7 +24,7 @@ from .osdmap import wait_for_latest_osdmap
 
 DEAD = 60.0  # seconds that an entry stays for a process that is gone, if nobody removes it
 UNKNOWN = 86400.0  # seconds that an entry stays for a process that may be frozen
-_SETTLE = 5.0  # seconds after which no request of a reaped process is still in flight
+_IN_FLIGHT = 5.0  # seconds after which no request of a reaped process is still in flight
 _LOOK = 30.0  # seconds between two checks whether processes are gone
 _REMEMBERED = 60.0  # seconds for which an OSD may still list the watch of a fenced client
 
@@ -102,7 +102,7 @@ class Blocklist:
         """Note entries of a process that has just gone."""
         now = time.monotonic()
         with self._lock:
-            self._entries.extend((now + _SETTLE, address) for address in addresses)
+            self._entries.extend((now + _IN_FLIGHT, address) for address in addresses)
 
     def _look(self, now: float) -> None:
         """Note the entries of processes that ended since they were fenced."""

@@ -18,7 +18,7 @@ from ...model.reverse_rounds import shown_interval
 from ...model.states import Goal, HoldReason, Method, State
 from ...model.units import format_seconds, format_size
 from ...model.verification import Outcome, Verify
-from .verification import at_least, covers, describe_differences, doubtful, passed
+from .verification import at_least, covers, describe_differences, needs_full_verification, passed
 
 _COMPARABLE = (State.EXECUTED, State.CUT_OVER, State.VERIFYING, State.VERIFIED)
 _COMMITTABLE = (*_COMPARABLE, State.COMMITTING)
@@ -140,7 +140,7 @@ def refuse_unverified(m: Migration) -> None:
     compared = v is not None and v.outcome is not None and covers(v.mode, m.verify)
     if m.verify is Verify.FULL and not compared:
         return
-    if doubtful(m) and m.imported is not None:
+    if needs_full_verification(m) and m.imported is not None:
         raise MigrationError(
             EPERM,
             f"{m.imported.changes[0][:-1]}; compare it with `ceph rbd migration verify {target} "

@@ -212,7 +212,7 @@ def passed(m: Migration) -> bool:
     return v is not None and v.outcome is Outcome.PASSED and covers(v.mode, m.verify)
 
 
-def doubtful(m: Migration) -> bool:
+def needs_full_verification(m: Migration) -> bool:
     """Whether the source of an import changed while it was copied, and no full comparison shows
     that the target is right.
     """
@@ -266,7 +266,7 @@ def may_commit(m: Migration, now: float) -> bool:
     """Whether the commit may follow automatically."""
     if m.force_commit:
         return True
-    if doubtful(m):
+    if needs_full_verification(m):
         return False
     # The wall clock of one manager may be ahead, and a commit cannot be taken back: the time has to
     # have passed on monotonic clocks too.

@@ -143,7 +143,7 @@ class HookQueue:
                     one.over, one.due = True, 0.0
             self._put(store, posts.deliveries)
 
-    def doubtful(self, store: Store, posts: NewMessages) -> None:
+    def outcome_unknown(self, store: Store, posts: NewMessages) -> None:
         """It is not known whether the record was written; memory counts, so the messages go."""
         with self._changed:
             self._put(store, posts.deliveries)

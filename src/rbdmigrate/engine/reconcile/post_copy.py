@@ -32,7 +32,7 @@ from .worker_slot import Slot
 log = logging.getLogger(__name__)
 
 _TAKE_LOCK_TIMEOUT = 10.0  # seconds for a holder to release the exclusive lock
-_SETTLE_TIMEOUT = 10.0  # seconds for completing what a copy that ended left in part
+_COMPLETE_TIMEOUT = 10.0  # seconds for completing what a copy that ended left in part
 
 
 class PostCopy:
@@ -106,7 +106,7 @@ class PostCopy:
     def _complete(self, slot: Slot, tracked: TrackedMigration) -> bool:
         """Have a worker look near the last object that was told of; False: others may be left."""
         act = CompleteObjects(tracked.migration.comparison_snapshot, around=tracked.done)
-        ending = self._aside(slot, tracked, act, _SETTLE_TIMEOUT)
+        ending = self._aside(slot, tracked, act, _COMPLETE_TIMEOUT)
         if isinstance(ending, Failed) or not isinstance(ending.answer, ObjectsCompleted):
             return False
         return ending.answer.whole

@@ -16,8 +16,8 @@ from ...control.lifecycle.decide import failed
 from ...control.lifecycle.verification import (
     begun,
     describe_differences,
-    doubtful,
     due,
+    needs_full_verification,
     passed,
     soak_ends,
 )
@@ -85,7 +85,7 @@ def waits(m: Migration, now: float) -> Optional[Hold]:
     if m.method is Method.WARM and m.cut_over_at is None:
         return None
     target, v = m.target.spec, m.verification
-    if doubtful(m) and m.imported is not None and not m.force_commit:
+    if needs_full_verification(m) and m.imported is not None and not m.force_commit:
         return Hold(
             HoldReason.OPERATOR,
             f"{m.imported.changes[0]} `ceph rbd migration verify {target} --mode full` compares "

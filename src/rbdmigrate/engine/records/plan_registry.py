@@ -259,7 +259,7 @@ class PlanRegistry:
             kept.store.write_plan(plan, posts.deliveries)
         except rados.Error:
             kept.unsure = True
-            self._hooks.doubtful(kept.store, posts)
+            self._hooks.outcome_unknown(kept.store, posts)
             raise
         self._hooks.posted(kept.store, posts)
 

@@ -57,7 +57,7 @@ class RecordWriter:
             self._count(Sample("store_write_duration_seconds", (), time.monotonic() - began))
         except rados.Error:
             self._unsure.add(store, m.id)
-            self._hooks.doubtful(store, posts)
+            self._hooks.outcome_unknown(store, posts)
             raise
 
     def remove(self, store: Store, ident: str) -> None:

@@ -25,7 +25,7 @@ from ...model.source_spec import parse_source_spec
 from ...model.spec import ImageSpec
 from ...model.states import Goal, State
 
-_SETTLED = (HeaderState.PREPARED, HeaderState.EXECUTING, HeaderState.EXECUTED)
+_ADOPTABLE = (HeaderState.PREPARED, HeaderState.EXECUTING, HeaderState.EXECUTED)
 
 
 def adoptable(client: rados.Rados, target: ImageSpec) -> Optional[Migration]:
@@ -45,7 +45,7 @@ def adoptable(client: rados.Rados, target: ImageSpec) -> Optional[Migration]:
         return None
     if header.is_source:
         return _orphan_of(client, place, header)
-    if header.state not in _SETTLED:
+    if header.state not in _ADOPTABLE:
         raise MigrationError(
             EBUSY,
             f"{target} is {header.state.name.lower()} by another client right now; wait until "

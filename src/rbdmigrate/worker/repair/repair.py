@@ -98,7 +98,7 @@ def abort(
         _give_back_alone(session, source)
         return
     if not _exists(session, source):
-        _cut_loose(session, source, target)
+        _make_ordinary(session, source, target)
         return
     with opened(session, source, target) as images:
         if images.target_linked():
@@ -198,7 +198,7 @@ def finish_commit(
     The target stands alone already and clients may be using it; they are not disturbed.
     """
     if not _exists(session, source):
-        _cut_loose(session, source, target)
+        _make_ordinary(session, source, target)
         return
     with opened(session, source, target) as images:
         view = images.source()
@@ -233,7 +233,7 @@ def _exists(session: Session, place: Place) -> bool:
         return headers.view_by_id(ioctx, place.image_id) is not None
 
 
-def _cut_loose(session: Session, source: Place, target: Place) -> None:
+def _make_ordinary(session: Session, source: Place, target: Place) -> None:
     """Make the target of a source that does not exist any more an ordinary image."""
     with session.open(target) as ioctx:
         header = headers.migration_header(ioctx, target.image_id)

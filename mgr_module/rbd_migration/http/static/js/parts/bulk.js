@@ -89,8 +89,8 @@ async function carryOut(action, targets) {
     const answer = await request(action, waiting);
     all.done.push(...answer.done);
     all.refused.push(...answer.refused);
-    const settled = new Set([...answer.done, ...answer.refused.map((one) => one.target)]);
-    const rest = waiting.filter((target) => !settled.has(target));
+    const answered = new Set([...answer.done, ...answer.refused.map((one) => one.target)]);
+    const rest = waiting.filter((target) => !answered.has(target));
     if (rest.length === waiting.length) return { ...all, left: rest.length };
     waiting = rest;
   }

@@ -8,7 +8,7 @@ import { phasesText } from "./plan_text.js";
 
 const ROWS = 10; // waves at once
 const BLOCKS = 60; // a larger wave is one bar
-const SETTLED = ["done", "failed", "cancelled", "skipped"];
+const ENDED = ["done", "failed", "cancelled", "skipped"];
 
 // ``choose(number)`` is called with the wave whose images the user selects; ``update(plan, chosen)``.
 export function waves(choose) {
@@ -51,8 +51,8 @@ function waveList(plan, from, to, chosen) {
     const phases = plan.items.slice(index * plan.wave_size, (index + 1) * plan.wave_size).map((item) => item.phase);
     const counts = {};
     for (const phase of phases) counts[phase] = (counts[phase] ?? 0) + 1;
-    const settled = phases.every((phase) => SETTLED.includes(phase));
-    const now = index + 1 === plan.wave && !settled && plan.ended === null;
+    const ended = phases.every((phase) => ENDED.includes(phase));
+    const now = index + 1 === plan.wave && !ended && plan.ended === null;
     found.push({ number: index + 1, phases, counts, now, chosen: chosen === index + 1 });
   }
   return found;
