@@ -98,8 +98,10 @@ class Cluster(Managers):
         except ImportError:
             self.rbd("pool", "init", name)
             return
-        with self.mons.client() as client, client.open_ioctx(name) as ioctx:
-            rbd.RBD().pool_init(ioctx, False)
+        with self.mons.client() as client:
+            client.wait_for_latest_osdmap()  # else it may be a pool that had the name before
+            with client.open_ioctx(name) as ioctx:
+                rbd.RBD().pool_init(ioctx, False)
 
     def delete_pool(self, name: str) -> None:
         self.mon_command("osd pool delete", pool=name, pool2=name, yes_i_really_really_mean_it=True)

@@ -22,12 +22,12 @@ def under_way(bench: Bench) -> "list[Migration]":
 
 def history(bench: Bench, sample: Sample) -> "list[Migration]":
     """Return the ended migrations from the sample's source image."""
-    return [m for m in _read(bench, HISTORY) if _is_of(m, sample)]
+    return [m for m in _read(bench, HISTORY) if is_of(m, sample)]
 
 
 def record_of(bench: Bench, sample: Sample) -> "Migration | None":
     """Return the sample's record of a migration under way."""
-    return next((m for m in under_way(bench) if _is_of(m, sample)), None)
+    return next((m for m in under_way(bench) if is_of(m, sample)), None)
 
 
 def owner(bench: Bench, pool: str, namespace: str) -> bytes:
@@ -51,7 +51,8 @@ def _situation(bench: Bench, sample: Sample) -> str:
     return f"{migration.state.value}{intent}/{found.value}"
 
 
-def _is_of(migration: Migration, sample: Sample) -> bool:
+def is_of(migration: Migration, sample: Sample) -> bool:
+    """Whether the migration is one of the sample's source image."""
     return migration.source.image_id == sample.ident
 
 

@@ -13,13 +13,14 @@ import rados
 import rbd
 
 from qa.devcluster.processes import MARK
-from qa.faults import aftermath, checks, journey, managers, sweep
+from qa.faults import aftermath, checks, journey, managers, records, sweep
 from qa.faults.bench import SOURCE_POOL, TARGET_POOL, Bench
 from qa.faults.cases import Case
 from qa.faults.images import PLAIN, PROTECTED, VARIANTS, Sample, make_sample, removed_at_end
 from qa.faults.results import NOT_REACHED, Result
 from rbdmigrate.cluster.omap import omap_pages
 from rbdmigrate.cluster.store import HISTORY, OBJECT
+from rbdmigrate.model.migration_codec import decode
 from rbdmigrate.model.states import State
 
 _Damage = Callable[[Bench, Sample], AbstractContextManager[None]]
@@ -163,13 +164,13 @@ def _a_name_without_an_image(bench: Bench, sample: Sample) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _a_record_left(bench: Bench, sample: Sample) -> Iterator[None]:
-    with bench.ioctx(*sample.target[:2]) as ioctx, _copied(ioctx, OBJECT, ""):
+    with bench.ioctx(*sample.target[:2]) as ioctx, _copied(ioctx, sample, OBJECT, ""):
         yield
 
 
 @contextlib.contextmanager
 def _a_second_record(bench: Bench, sample: Sample) -> Iterator[None]:
-    with bench.ioctx(*sample.target[:2]) as ioctx, _copied(ioctx, HISTORY, "2"):
+    with bench.ioctx(*sample.target[:2]) as ioctx, _copied(ioctx, sample, HISTORY, "2"):
         yield
 
 
@@ -197,9 +198,10 @@ def _opened(bench: Bench, sample: Sample) -> Iterator[rbd.Image]:
 
 
 @contextlib.contextmanager
-def _copied(ioctx: rados.Ioctx, oid: str, more: str) -> Iterator[None]:
-    """Copy a record of the history to ``oid`` under another key."""
-    *_, (key, raw) = omap_pages(ioctx, HISTORY, "migration.")
+def _copied(ioctx: rados.Ioctx, sample: Sample, oid: str, more: str) -> Iterator[None]:
+    """Copy the sample's record in the history to ``oid`` under another key."""
+    ended = omap_pages(ioctx, HISTORY, "migration.")
+    key, raw = next((key, raw) for key, raw in ended if records.is_of(decode(raw), sample))
     with rados.WriteOpCtx() as op:
         ioctx.set_omap(op, (key + more,), (raw,))
         ioctx.operate_write_op(op, oid)
