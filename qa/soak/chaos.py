@@ -33,6 +33,7 @@ class Chaos:
         """End, with all managers running."""
         self._stopping.set()
         self._thread.join(120)
+        self.error = self.error or ended_alone(self._cluster)
         self._cluster.ceph("rbd", "migration", "throttle", "clear")
 
     def _run(self) -> None:
@@ -46,6 +47,9 @@ class Chaos:
             self._freeze,
         )
         while not self._stopping.wait(self._chance.uniform(*_EVERY)):
+            self.error = ended_alone(self._cluster)
+            if self.error:
+                return
             act = self._chance.choice(acts)
             name = act.__name__.strip("_")
             try:
@@ -87,9 +91,25 @@ class Chaos:
         self._cluster.wait_module(timeout=60)
 
 
+def managers_of(cluster: Cluster) -> "dict[str, int]":
+    """Return the pids of the managers that run."""
+    found = {name: cluster.daemons.find(f"mgr.{name}") for name in cluster.mgrs()}
+    return {name: process.pid for name, process in found.items() if process is not None}
+
+
+def ended_alone(cluster: Cluster) -> str:
+    """Name a manager that does not run, with the end of its log; empty when all run.
+
+    Managers that this run kills are started again before anybody asks.
+    """
+    for name in sorted(set(cluster.mgrs()) - set(managers_of(cluster))):
+        return f"mgr.{name} ended by itself:\n{cluster.daemons.tail(f'mgr.{name}', 80)}"
+    return ""
+
+
 def workers_of(cluster: Cluster) -> "list[int]":
     """Return the pids of the workers of this cluster's managers."""
-    managers = {cluster.mgr_pid(name) for name in cluster.mgrs()}
+    managers = set(managers_of(cluster).values())
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

@@ -12,7 +12,7 @@ from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.workload import images
 from qa.workload.comparing import compare_nothing
 
-from .chaos import Chaos, workers_of
+from .chaos import Chaos, managers_of, workers_of
 from .hook import SoakHook
 from .traveller import POOLS, Traveller
 
@@ -125,8 +125,7 @@ def _leftovers(cluster: Cluster, client: "object") -> "list[str]":
         found += [f"left in the trash of {pool}: {key}" for key in images.trash(client, pool)]
         found += [f"left of a record in {pool}: {key}" for key in images.records(client, pool)]
     found += _crashes(cluster)
-    managers = len([name for name in cluster.mgrs() if cluster.mgr_pid(name)])
-    if len(workers_of(cluster)) > 8 * managers:
+    if len(workers_of(cluster)) > 8 * len(managers_of(cluster)):
         found.append("too many workers are left")
     return found
 
