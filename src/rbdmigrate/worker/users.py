@@ -97,7 +97,7 @@ def naming_users(session: Session, place: Place, *, side: str) -> Iterator[None]
     """Raise InUse(EBUSY) with who has an image open when librbd refuses to remove it.
 
     librbd says only that it is busy. ``rbd.ImageBusy`` as it was if nobody is found. ``side``:
-    "source", which a commit removes, or "target", which an abort does.
+    "source" or "target", for the message.
     """
     try:
         yield
@@ -111,11 +111,10 @@ def naming_users(session: Session, place: Place, *, side: str) -> Iterator[None]
                 users = writers(session, ioctx, image, ()) or users
         if not users:
             raise
-        act = "commit" if side == "source" else "abort"
         raise InUse(
             EBUSY,
             f"The {side} {place.spec} is open for writing by {name_users(users)}, so that it "
-            f"cannot be removed; stop the client, and the {act} goes on by itself.",
+            "cannot be removed; stop the client, and the removal goes on by itself.",
         ) from None
 
 
