@@ -91,25 +91,26 @@ class Chaos:
         self._cluster.wait_module(timeout=60)
 
 
-def managers_of(cluster: Cluster) -> "dict[str, int]":
+def managers_of(cluster: Cluster) -> "list[int]":
     """Return the pids of the managers that run."""
-    found = {name: cluster.daemons.find(f"mgr.{name}") for name in cluster.mgrs()}
-    return {name: process.pid for name, process in found.items() if process is not None}
+    states = cluster.daemons.states().items()
+    return [pid for name, pid in states if name.startswith("mgr.") and pid is not None]
 
 
 def ended_alone(cluster: Cluster) -> str:
-    """Name a manager that does not run, with the end of its log; empty when all run.
+    """Name a daemon that does not run, with the end of its log; empty when all run.
 
     Managers that this run kills are started again before anybody asks.
     """
-    for name in sorted(set(cluster.mgrs()) - set(managers_of(cluster))):
-        return f"mgr.{name} ended by itself:\n{cluster.daemons.tail(f'mgr.{name}', 80)}"
+    for name, pid in cluster.daemons.states().items():
+        if pid is None:
+            return f"{name} ended by itself:\n{cluster.daemons.tail(name, 80)}"
     return ""
 
 
 def workers_of(cluster: Cluster) -> "list[int]":
     """Return the pids of the workers of this cluster's managers."""
-    managers = set(managers_of(cluster).values())
+    managers = managers_of(cluster)
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

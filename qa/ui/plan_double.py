@@ -14,7 +14,7 @@ from rbdmigrate.control.plans import waves
 from rbdmigrate.control.plans.plan_file import parse_plan
 from rbdmigrate.control.plans.progress import shown_state, time_left
 from rbdmigrate.control.plans.selection import choose
-from rbdmigrate.control.plans.waves import Phase
+from rbdmigrate.control.plans.waves import ENDED, Phase
 from rbdmigrate.model.client_warnings import warnings_for_plan
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Candidate, Definition, Plan, PlanState
@@ -24,7 +24,6 @@ from rbdmigrate.model.states import Method
 from .plan_answers import Args, found_of, next_of, problems_of, row_of, timeline_of
 from .plan_case import GIB, MIB, Image, PlanCase
 
-_ENDED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED)
 _MOVING = (PlanState.STARTING, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED)
 
 
@@ -115,7 +114,7 @@ class PlansDouble:
 
     def _cancel(self, case: PlanCase) -> None:
         for image in case.images:
-            if image.phase not in _ENDED:
+            if image.phase not in ENDED:
                 image.settle(Phase.CANCELLED)
         case.state, case.ended = PlanState.CANCELLED, time.time()
 

@@ -17,14 +17,14 @@ from qa.ui.server import serving
 from qa.ui.shots import WIDTHS
 
 Open = Callable[..., Page]
-HERE = Path(__file__).parent
+_HERE = Path(__file__).parent
 expect.set_options(timeout=20_000)  # the machine may be busy
 
 
 def pytest_collection_modifyitems(items: "list[pytest.Item]") -> None:
     """All tests of this folder run a program, the browser."""
     for item in items:
-        if HERE in item.path.parents:
+        if _HERE in item.path.parents:
             item.add_marker(pytest.mark.programs)
 
 

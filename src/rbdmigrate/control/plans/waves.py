@@ -28,7 +28,8 @@ class Phase(str, enum.Enum):
     SKIPPED = "skipped"
 
 
-_ENDED = frozenset({Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED})
+#: What an image of a plan is when nothing more is done about it.
+ENDED = frozenset({Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED})
 UNBEGUN = frozenset({Phase.QUEUED, Phase.WAITING})
 
 
@@ -60,7 +61,7 @@ def next_step(
     never; the first ``forgiven`` of them do not count. ``postponed``: items that do not keep their
     wave open before they have begun.
     """
-    open_items = [n for n, phase in enumerate(phases) if phase not in _ENDED]
+    open_items = [n for n, phase in enumerate(phases) if phase not in ENDED]
     last = waves(len(phases), size)
     if not open_items:
         return PlanStep(wave=last, done=True)
