@@ -18,6 +18,7 @@ from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.faults.managers import start_dead
 from qa.workload.images import wipe
 from tests.cluster.commands import Commands
+from tests.cluster.crash_traces import CrashTraces
 from tests.cluster.fixtures import of_cluster, running_or_new
 from tests.cluster.stage import Stage
 
@@ -34,6 +35,10 @@ _LONG = (
     "test_import_crash", "test_target_changes", "test_parts", "test_abort_guard",
     "test_when_closed", "test_qa_imports", "test_trouble",
 )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(CrashTraces(config))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: "list[pytest.Item]") -> None:
