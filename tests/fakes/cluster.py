@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional, TypeVar
 
 from . import errors
+from .omap import Omap
 from .simulation import Process, Simulation
 
 BLOCK = 4096  # bytes of an object of every image
@@ -59,15 +60,15 @@ class Object:
     """A RADOS object. ``header`` is set for the header object of an image."""
 
     data: bytes = b""
-    omap: dict[str, bytes] = field(default_factory=dict)
+    omap: Omap = field(default_factory=Omap)
     version: int = 0
     header: Optional[Header] = None
     watchers: dict[int, int] = field(default_factory=dict)  # client number: how often
 
-    def copied(self) -> Object:
-        """A copy that shares nothing with it that can change."""
+    def to_change(self) -> Object:
+        """A copy that shares nothing with it that can change but the omap, which can undo that."""
         header = copy.deepcopy(self.header)
-        return replace(self, omap=dict(self.omap), header=header, watchers=dict(self.watchers))
+        return replace(self, header=header, watchers=dict(self.watchers))
 
 
 @dataclass
@@ -241,10 +242,11 @@ class Cluster:
         """
 
         def act(pool: Pool, found: Optional[Object]) -> int:
-            made = Object() if found is None else found.copied()
+            made = Object() if found is None else found.to_change()
             keep = True
-            for change in changes:
-                keep = change(made, found is not None) is not False and keep
+            with made.omap.all_or_nothing():
+                for change in changes:
+                    keep = change(made, found is not None) is not False and keep
             if not keep:
                 pool.objects.pop((namespace, oid), None)
                 return 0

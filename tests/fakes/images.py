@@ -74,8 +74,8 @@ class Spot(NamedTuple):
     def trashed_as(self, name: str) -> Optional[str]:
         """The id of the image of that name which a migration put into the trash."""
         entry = cls_rbd.trash_spec(name)
-        listed = self.read("rbd_trash", lambda stored: dict(stored.omap)) or {}
-        return next((key[3:] for key, value in listed.items() if value == entry), None)
+        key = self.read("rbd_trash", lambda stored: stored.omap.key_of(entry))
+        return key[3:] if key is not None else None
 
     def resolve(self, name: str) -> str:
         """The id of an image by its name, also of a source in the trash. Raises ENOENT."""

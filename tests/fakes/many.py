@@ -105,10 +105,14 @@ def _finish(world: World, images: int) -> None:
     _wait(world, images, "executed")
     for number in range(images):
         world.do("commit", f"nvme/vm-{number}")
-    while world.engine.listing.summary()["total"]:
-        world.run(1.0)
+    _until(world, images, lambda summary: not summary["total"])
 
 
 def _wait(world: World, images: int, state: str) -> None:
-    while world.engine.listing.summary()["counts"].get(state, 0) < images:
-        world.run(1.0)
+    _until(world, images, lambda summary: summary["counts"].get(state, 0) == images)
+
+
+def _until(world: World, images: int, reached: Callable[[Any], bool]) -> None:
+    """Wait. The totals of many images are not asked for so often that they count."""
+    while not reached(world.engine.listing.summary()):
+        world.run(max(1.0, images / 1000))

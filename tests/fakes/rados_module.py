@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Optional
@@ -353,7 +354,7 @@ class Ioctx:
         self, op: ReadOp, keys: Sequence[str]
     ) -> tuple[Iterator[tuple[str, Optional[bytes]]], int]:
         def pick(found: Object) -> list[tuple[str, Optional[bytes]]]:
-            omap = {**found.omap, **cls_rbd.header_keys(found)}
+            omap = ChainMap(cls_rbd.header_keys(found), found.omap)
             return [(key, omap[key] or None) for key in keys if key in omap]
 
         return op.add(pick), 0
