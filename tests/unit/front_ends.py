@@ -245,7 +245,12 @@ class FakeListing:
             )
             and query.plan in ("", r["plan"])
         ]
-        return ListResult(found[: query.limit or None], dict, lambda one: (json.dumps(one),))
+        return ListResult(
+            found[: query.limit or None],
+            render=dict,
+            brief=dict,
+            texts=lambda one: (json.dumps(one),),
+        )
 
     def summary(self):
         return totals([], None)

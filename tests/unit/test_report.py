@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Failure, Hold, Place
-from rbdmigrate.model.report import Live, iso, percent, report, what_next
+from rbdmigrate.model.report import Live, brief_report, iso, percent, report, what_next
 from rbdmigrate.model.states import Goal, HoldReason, State
 from rbdmigrate.model.verification import Verify
 from tests.unit.builders import NOON, holds, migration, migrations
@@ -164,6 +164,11 @@ class TestReport:
         shown = report(record, live)
         assert json.loads(json.dumps(shown)) == shown
         assert list(shown) == list(report(migration(), Live()))
+
+    @given(migrations, lives)
+    def test_a_table_shows_a_part_of_it(self, record, live):
+        whole, brief = report(record, live), brief_report(record, live)
+        assert brief == {name: whole[name] for name in brief}
 
     def test_names_both_ends_by_spec_and_id(self):
         places = {

@@ -20,7 +20,9 @@ def listed(world: World, query: Query = Query(limit=0)) -> "list[dict]":  # noqa
     def ask() -> str:
         found = world.engine.listing.find(query)
         text: str = found.json()
-        assert text == json.dumps(found.reports())
+        assert text == json.dumps(list(found))
+        for brief, whole in zip(found.brief(), found):
+            assert brief == {name: whole[name] for name in brief}
         return text
 
     return json.loads(world.call(ask))
@@ -46,6 +48,8 @@ def test_it_follows_all_changes():
         assert listed(world)[0]["hold"]["reason"] == "paused"
         world.set(max_copies=4)
         world.do("resume", "nvme/a")
+        while not listed(world)[0]["acting"]:
+            world.run(0.01)
         world.wait_state("nvme/a", "executed")
         assert [r["percent"] for r in listed(world)] == [100, 0]
         world.do("commit", "nvme/a")

@@ -68,7 +68,7 @@ def plain(result: Any) -> Any:
     if isinstance(result, top.View):
         return result.to_plain()
     if isinstance(result, ListResult):
-        return result.reports()
+        return list(result)
     one = result[0] if isinstance(result, list) and result else result
     return to_plain(result) if dataclasses.is_dataclass(one) else result
 

@@ -14,7 +14,7 @@ from .command import Arg, Call, Command
 def _status(call: Call) -> Any:
     if call.text("target_image"):
         return call.engine.migrations.get(call.spec("target_image", "target"))
-    return call.engine.listing.reports(refresh=True)
+    return call.engine.listing.find(Query(limit=0), refresh=True)
 
 
 def _ls(call: Call) -> ListResult:
@@ -34,7 +34,7 @@ def _ls(call: Call) -> ListResult:
 
 
 def _show_status(result: Any) -> str:
-    return tables.detail(result) if isinstance(result, dict) else tables.listing(result)
+    return tables.detail(result) if isinstance(result, dict) else tables.listing(result.brief())
 
 
 TABLE = (
@@ -52,6 +52,6 @@ TABLE = (
         "List migrations",
         "r",
         _ls,
-        lambda found: tables.listing(found.reports()),
+        lambda found: tables.listing(found.brief()),
     ),
 )

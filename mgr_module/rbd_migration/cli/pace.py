@@ -6,6 +6,7 @@ from typing import Any, Dict, Optional
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.control.pace.timetable import parse_rate
 from rbdmigrate.control.pace.window import parse_window
+from rbdmigrate.control.query import Query
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.reverse_rounds import parse_interval
 
@@ -149,7 +150,7 @@ def _limit_set(call: Call) -> Dict[str, int]:
 
 def _top(call: Call) -> top.View:
     return top.View(
-        call.engine.listing.reports(),
+        call.engine.listing.find(Query(limit=0)),
         call.engine.cluster_rate(),
         call.engine.conditions(),
         call.number("width") or 0,

@@ -4,6 +4,7 @@ import time
 from errno import EINVAL
 from typing import Any, Callable, Dict, List, Sequence
 
+from rbdmigrate.control.query import Query
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.spec import ImageSpec
 
@@ -103,7 +104,8 @@ def _each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
 
 def _for_each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
     """Apply ``act`` to all that ``wanted`` selects, as :func:`act_on` does."""
-    targets = [r["target"] for r in call.engine.listing.reports() if wanted(r)]
+    under_way = call.engine.listing.find(Query(limit=0))
+    targets = [r["target"] for r in under_way if wanted(r)]
     return act_on(call, targets, act)
 
 

@@ -1,6 +1,6 @@
 """Format reports as text for people: tables, and one migration in full."""
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from prettytable import PrettyTable
 
@@ -17,17 +17,15 @@ def bar(percent: int, width: int = _BAR) -> str:
     return "[" + "#" * full + "." * (width - full) + "]"
 
 
-def listing(reports: List[Report]) -> str:
-    """Format migrations as a table."""
-    if not reports:
-        return "There are no migrations."
+def listing(reports: Iterable[Report]) -> str:
+    """Format migrations as a table. Of the Reports ``ListResult.brief`` is enough."""
     rows = table(["SOURCE", "TARGET", "STATE", "GOAL", "PROGRESS", "NOTE"])
     rows.align["PROGRESS"] = "r"
     for r in reports:
         rows.add_row(
             [r["source"], r["target"], r["state"], r["goal"], f"{r['percent']}%", _note(r)]
         )
-    return str(rows.get_string())
+    return str(rows.get_string()) if rows.rows else "There are no migrations."
 
 
 def keys(found: List[Dict[str, Any]]) -> str:

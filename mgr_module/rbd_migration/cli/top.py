@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Dict, List
 
+from rbdmigrate.control.query import ListResult
 from rbdmigrate.model.units import format_seconds, format_size
 
 from . import tables
@@ -18,7 +19,7 @@ _SHOWN = 40  # migrations listed at most; the others are only counted
 class View:
     """The data of one poll. ``width`` is the terminal's columns, 0 without a terminal."""
 
-    reports: List[Report]
+    found: ListResult
     cluster_rate: Any
     conditions: Dict[str, Any]
     width: int
@@ -27,7 +28,7 @@ class View:
     def to_plain(self) -> Dict[str, Any]:
         """Return the data for ``--format json``."""
         return {
-            "migrations": self.reports,
+            "migrations": list(self.found),
             "cluster_rate": self.cluster_rate,
             **self.conditions,
         }
@@ -36,11 +37,10 @@ class View:
 def show(view: View) -> str:
     """Format the table: copying migrations first, then held ones, then the others."""
     width = max(60, view.width) if view.width else _WIDE
-    copying = [r for r in view.reports if r["acting"] and r["state"] in _COPYING]
-    others = [r for r in view.reports if r not in copying]
-    others.sort(key=lambda r: r["hold"] is None)
-    lines = [_totals(view, copying), *(_cut(line, width) for line in _conditions(view))]
-    shown = (copying + others)[:_SHOWN]
+    brief = list(view.found.brief())
+    numbers = sorted(range(len(brief)), key=lambda number: _rank(brief[number]))
+    shown = [view.found.report(number) for number in numbers[:_SHOWN]]
+    lines = [_totals(view, brief), *(_cut(line, width) for line in _conditions(view))]
     # A terminal is used up to its edge; without one the names are as wide as the longest.
     longest = width if view.width else max((len(_names(r)) for r in shown), default=0)
     for report in shown:
@@ -51,17 +51,26 @@ def show(view: View) -> str:
             )
         elif report["copied_by"]:
             lines.append(_cut(f"    copied by {report['copied_by']}", width))
-    if len(view.reports) > _SHOWN:
-        lines.append(f"... and {len(view.reports) - _SHOWN} more")
+    if len(brief) > _SHOWN:
+        lines.append(f"... and {len(brief) - _SHOWN} more")
     return "\n".join(lines)
 
 
-def _totals(view: View, copying: List[Report]) -> str:
+def _copies(r: Report) -> bool:
+    return r["acting"] and r["state"] in _COPYING
+
+
+def _rank(r: Report) -> int:
+    return 0 if _copies(r) else 1 if r["hold"] is not None else 2
+
+
+def _totals(view: View, reports: List[Report]) -> str:
+    copying = [r for r in reports if _copies(r)]
     rate = sum(r["rate"] or 0 for r in copying)
-    held = sum(r["hold"] is not None for r in view.reports)
-    failed = sum(r["state"] == "failed" for r in view.reports)
+    held = sum(r["hold"] is not None for r in reports)
+    failed = sum(r["state"] == "failed" for r in reports)
     return (
-        f"{len(view.reports)} {_noun(view.reports)}, {len(copying)} copying at {tables.rate(rate)} "
+        f"{len(reports)} {_noun(reports)}, {len(copying)} copying at {tables.rate(rate)} "
         f"(throttle {tables.rate(view.cluster_rate)}), {held} held, {failed} failed"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple, Optional
@@ -108,22 +108,37 @@ Render = Callable[[Any], dict[str, Any]]
 class ListResult:
     """Items that were found, from which Reports are made as they are needed.
 
-    ``render`` makes the Report of an item, ``texts`` the parts of what ``json.dumps`` writes of it.
+    ``render`` makes the Report of an item, ``brief`` what a table shows of that, and ``texts`` the
+    parts of what ``json.dumps`` writes of it.
     """
 
     def __init__(
-        self, items: Collection[Any], render: Render, texts: Callable[[Any], tuple[str, ...]]
+        self,
+        items: Sequence[Any],
+        *,
+        render: Render,
+        brief: Render,
+        texts: Callable[[Any], tuple[str, ...]],
     ) -> None:
         self._items = items
         self._render = render
+        self._brief = brief
         self._texts = texts
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def reports(self) -> list[dict[str, Any]]:
-        """The Reports."""
-        return [self._render(item) for item in self._items]
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The Reports, one after the other: thousands take tens of MiB."""
+        return map(self._render, self._items)
+
+    def brief(self) -> Iterator[dict[str, Any]]:
+        """The same, but of each Report only what a table shows."""
+        return map(self._brief, self._items)
+
+    def report(self, number: int) -> dict[str, Any]:
+        """The Report of one of them, counted from 0."""
+        return self._render(self._items[number])
 
     def json(self) -> str:
         """The Reports as ``json.dumps`` writes their list."""

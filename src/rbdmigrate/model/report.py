@@ -140,6 +140,24 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
     }
 
 
+def brief_report(migration: Migration, live: Live) -> dict[str, Any]:
+    """Return what a table of thousands shows of the Report: the rest of it takes the most time."""
+    m = migration
+    hold = live.hold or m.hold
+    return {
+        "source": str(m.source.spec),
+        "target": str(m.target.spec),
+        "state": m.state.value,
+        "goal": m.goal.value,
+        "percent": percent(m, live),
+        "rate": None if live.rate is None else int(live.rate),
+        "hold": None if hold is None else _hold(hold),
+        "failure": None if m.failure is None else _failure(m.failure),
+        "acting": live.acting,
+        "copied_by": live.copied_by,
+    }
+
+
 def _checksums(m: Migration) -> list[dict[str, Any]]:
     """The checksums that a source has to have; a copy does not end before all were compared."""
     if m.imported is None:

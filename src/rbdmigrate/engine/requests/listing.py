@@ -16,7 +16,7 @@ from ..records.loader import Loader
 from ..records.registry import Registry, TrackedMigration
 from .errors import TranslatedErrors
 from .fresh_look import FreshLook
-from .report import render, row, view
+from .report import brief, render, row, view
 from .report_text import report_texts
 
 Report = dict[str, Any]
@@ -73,7 +73,7 @@ class Listing:
         if query.ended:
             items += [m for m in self._ended() if query.wants(m)]
         found = items[: query.limit] if query.limit else items
-        return ListResult(found, render, report_texts)
+        return ListResult(found, render=render, brief=brief, texts=report_texts)
 
     def browse(self, query: Query) -> tuple[int, list[Report]]:
         """How many migrations ``query`` finds, and the page of them that it asks for."""

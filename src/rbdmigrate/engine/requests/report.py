@@ -13,7 +13,7 @@ from ...control.lifecycle.warm import is_refresh_round, may_go_back
 from ...control.objects.copy_cost import eta
 from ...control.query import Row
 from ...model.migration import Hold, Migration
-from ...model.report import Live, report
+from ...model.report import Live, brief_report, report
 from ...model.states import ActKind, HoldReason, State
 from ...model.warm_report import clients_awaited
 from ..pace.lock_owner import copy_continues_message
@@ -80,6 +80,24 @@ def row(tracked: TrackedMigration) -> Row:
 def render(item: Union[TrackedMigration, Migration]) -> dict[str, Any]:
     """The Report of a migration under way, or of one that has ended."""
     return view(item) if isinstance(item, TrackedMigration) else report(item, Live())
+
+
+def brief(item: Union[TrackedMigration, Migration]) -> dict[str, Any]:
+    """What a table shows of the Report of a migration under way, or of one that has ended."""
+    if isinstance(item, Migration):
+        return brief_report(item, Live())
+    intent = item.migration.intent
+    act = None if intent is None else intent.act
+    live = Live(
+        copied=item.copied,
+        size=item.size,
+        share=item.share if act is ActKind.VERIFY else None,
+        rate=item.throughput.rate if act in (ActKind.EXECUTE, ActKind.VERIFY) else None,
+        hold=live_hold(item),
+        acting=act is not None,
+        copied_by=item.copied_by,
+    )
+    return brief_report(item.migration, live)
 
 
 def _paused(tracked: TrackedMigration) -> str:
