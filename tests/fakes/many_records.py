@@ -51,6 +51,7 @@ def run(records: int) -> Iterator[Cost]:
             registry=registry, loader=Mock(), fresh_look=Mock(), translated=Mock()
         )
         yield _cost("ls as JSON", lambda: listing.find(Query(limit=0)).json())
+        yield _cost("rows of ls as a table", lambda: list(listing.find(Query(limit=0)).brief()))
         for sort in ("target", "percent"):
             query = Query(limit=50, sort=sort)
             yield _cost(f"a page by {sort}", lambda query=query: listing.browse(query))  # type: ignore[misc]

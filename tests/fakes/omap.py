@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Optional, Union
@@ -19,6 +20,7 @@ class Omap(dict[str, bytes]):
         super().__init__(pairs)
         self._before: list[tuple[str, Optional[bytes]]] = []  # what was changed, the oldest first
         self._keys: Optional[dict[bytes, str]] = None  # by value, once that was asked for
+        self._sorted: Optional[list[str]] = None  # all keys, once that was asked for
 
     @contextlib.contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -40,8 +42,21 @@ class Omap(dict[str, bytes]):
             self._keys = {value: key for key, value in self.items()}
         return self._keys.get(value)
 
+    def keys_after(self, after: str, prefix: str = "") -> Iterator[str]:
+        """The keys behind ``after`` that begin so, in order. They must not change meanwhile."""
+        if self._sorted is None:
+            self._sorted = sorted(self)
+        begin = bisect.bisect_right(self._sorted, after)
+        begin = max(begin, bisect.bisect_left(self._sorted, prefix))
+        for number in range(begin, len(self._sorted)):
+            if not self._sorted[number].startswith(prefix):
+                return
+            yield self._sorted[number]
+
     def __setitem__(self, key: str, value: bytes) -> None:
         self._note(key)
+        if self._sorted is not None and key not in self:
+            bisect.insort(self._sorted, key)
         super().__setitem__(key, value)
         if self._keys is not None:
             self._keys[value] = key
@@ -49,6 +64,8 @@ class Omap(dict[str, bytes]):
     def __delitem__(self, key: str) -> None:
         self._note(key)
         super().__delitem__(key)
+        if self._sorted is not None:
+            del self._sorted[bisect.bisect_left(self._sorted, key)]
 
     def pop(self, key: str, default: Optional[bytes] = None) -> Optional[bytes]:  # type: ignore[override]
         """Remove a key, if it is there."""

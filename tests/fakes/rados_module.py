@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import heapq
+import itertools
 import json
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +13,7 @@ from typing import Any, Optional
 
 from . import cls_rbd, errors
 from .cluster import Client, Cluster, Object
+from .omap import Omap
 from .simulation import active
 
 Error = errors.Error
@@ -338,15 +341,19 @@ class Ioctx:
         self, op: ReadOp, after: str, prefix: str, limit: int
     ) -> tuple[Iterator[tuple[str, bytes]], int]:
         def pick(found: Object) -> list[tuple[str, bytes]]:
-            omap = {**found.omap, **cls_rbd.header_keys(found)}
-            keys = sorted(k for k in omap if k > after and k.startswith(prefix))
-            return [(key, omap[key]) for key in keys[:limit]]
+            of_header = cls_rbd.header_keys(found)
+            keys = found.omap.keys_after(after, prefix)
+            if of_header:
+                keys = heapq.merge(Omap(of_header).keys_after(after, prefix), keys)
+            omap = ChainMap(of_header, found.omap)
+            return [(key, omap[key]) for key in itertools.islice(keys, limit)]
 
         return op.add(pick), 0
 
     def get_omap_keys(self, op: ReadOp, after: str, limit: int) -> tuple[Iterator[Any], int]:
         def pick(found: Object) -> list[tuple[str, None]]:
-            return [(key, None) for key in sorted(k for k in found.omap if k > after)[:limit]]
+            keys = found.omap.keys_after(after)
+            return [(key, None) for key in itertools.islice(keys, limit)]
 
         return op.add(pick), 0
 

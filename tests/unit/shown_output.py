@@ -24,6 +24,7 @@ EXCEPTIONS = {
     "hdd/vm1  nvme/vm1  executed  cut-over      100%  hook: The hook lab said no: a backup runs. "
     "The cutover is tried again by itself.": "a hook gives its reason in its own words",
 }
+_TABLE = re.compile(r"(?:\btable\(|^_LISTED = )\[(.*?)\]", re.DOTALL | re.MULTILINE)
 _COLUMNS = re.compile(r"[A-Z]+(?: +[A-Z]+)+$")
 
 
@@ -98,7 +99,7 @@ def tables_of_source() -> list[list[str]]:
     return [
         re.findall(r'"([A-Z]+)"', found)
         for path in (REPOSITORY / "mgr_module" / "rbd_migration" / "cli").glob("*.py")
-        for found in re.findall(r"\btable\(\[(.*?)\]\)", path.read_text("utf-8"), re.DOTALL)
+        for found in _TABLE.findall(path.read_text("utf-8"))
     ]
 
 

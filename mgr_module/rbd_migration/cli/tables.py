@@ -8,6 +8,7 @@ from rbdmigrate.model.units import format_seconds, format_size
 
 Report = Dict[str, Any]
 _BAR = 20
+_LISTED = ["SOURCE", "TARGET", "STATE", "GOAL", "PROGRESS", "NOTE"]
 _MAY_BE_0 = ("per_source_pool", "per_target_pool", "per_source_host", "max_cutovers")
 
 
@@ -18,14 +19,20 @@ def bar(percent: int, width: int = _BAR) -> str:
 
 
 def listing(reports: Iterable[Report]) -> str:
-    """Format migrations as a table. Of the Reports ``ListResult.brief`` is enough."""
-    rows = table(["SOURCE", "TARGET", "STATE", "GOAL", "PROGRESS", "NOTE"])
+    """Format migrations as a table. Of the Reports ``ListResult.brief`` is enough.
+
+    The notes may be long, so no line is padded to the longest of them.
+    """
+    rows = table(_LISTED[:-1])
     rows.align["PROGRESS"] = "r"
+    notes = _LISTED[-1:]
     for r in reports:
-        rows.add_row(
-            [r["source"], r["target"], r["state"], r["goal"], f"{r['percent']}%", _note(r)]
-        )
-    return str(rows.get_string()) if rows.rows else "There are no migrations."
+        rows.add_row([r["source"], r["target"], r["state"], r["goal"], f"{r['percent']}%"])
+        notes.append(_note(r))
+    if not rows.rows:
+        return "There are no migrations."
+    lines = rows.get_string().splitlines()
+    return "\n".join((line + note).rstrip() for line, note in zip(lines, notes))
 
 
 def keys(found: List[Dict[str, Any]]) -> str:
