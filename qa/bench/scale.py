@@ -36,28 +36,33 @@ def run(rig: Rig) -> Result:
     rig.image(source, 4 * MIB, 4 * MIB)
     rig.ask("limit set", max_steps=0)
     result = Result("the manager with many records")
-    ticks, memory = {}, {}
+    ticks, memory, listed = {}, {}, {}
     try:
         for count in counts:
             marks = _restart_with(rig, list(_records(rig, source, count)))
             first = _first_pass(rig, marks)
             ticks[count] = _rounds(rig, marks, seconds)
-            listings = [timed(lambda: rig.ask("ls")) for _ in range(_LISTINGS)]
             memory[count] = _memory(rig)
+            listings = [timed(lambda: rig.ask("ls")) for _ in range(_LISTINGS)]
+            listed[count] = _memory(rig)
             name = f"{count:,} records: "
             result.add({"a round": ticks[count]}, "ms", name)
             result.add({"ls": [1000 * each for each in listings]}, "ms", name)
             result.add({"all looked at after": [first]}, "s", name)
             result.add({"memory of the manager": [memory[count]]}, "MiB", name)
+            result.add({f"the same after {_LISTINGS} ls": [listed[count]]}, "MiB", name)
     finally:
         _restart_with(rig, [])
         rig.ask("limit set", max_steps=2)
         rig.remove([source])
     most, fewest = max(counts), min(counts)
-    tick, more = statistics.median(ticks[most]), memory[most] - memory[fewest]
+    tick = statistics.median(ticks[most])
+    beyond = f"memory with {most:,} records, beyond that with {fewest}"
+    more, after = (found[most] - found[fewest] for found in (memory, listed))
     result.figures += [
         Figure(f"a round with {most:,} records", tick, "ms", most=100.0),
-        Figure(f"memory with {most:,} records, beyond that with {fewest}", more, "MiB", most=60.0),
+        Figure(beyond, more, "MiB", most=60.0),
+        Figure(f"the same after {_LISTINGS} ls of all as JSON", after, "MiB", most=60.0),
     ]
     return result
 

@@ -131,7 +131,8 @@ class Managers(Access):
 
         def answers() -> bool:
             nonlocal said
-            done = self.run(["ceph", "rbd", "migration", "ls"], timeout=timeout, check=False)
+            one = ["ceph", "rbd", "migration", "ls", "--limit", "1"]
+            done = self.run(one, timeout=timeout, check=False)
             said = done.stderr.strip()
             return done.returncode == 0
 

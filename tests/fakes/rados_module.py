@@ -345,7 +345,7 @@ class Ioctx:
             keys = found.omap.keys_after(after, prefix)
             if of_header:
                 keys = heapq.merge(Omap(of_header).keys_after(after, prefix), keys)
-            omap = ChainMap(of_header, found.omap)
+            omap = ChainMap(of_header, found.omap) if of_header else found.omap
             return [(key, omap[key]) for key in itertools.islice(keys, limit)]
 
         return op.add(pick), 0
