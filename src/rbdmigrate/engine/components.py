@@ -36,6 +36,7 @@ from .reconcile.scheduler import Scheduler
 from .records.loader import Loader
 from .records.metrics_recorder import MetricsRecorder
 from .records.plan_registry import PlanRegistry
+from .records.record_index import Condition
 from .records.registry import Registry
 from .records.secrets import Secrets
 from .requests.abort_permission import AbortPermission
@@ -124,7 +125,7 @@ class Components:
             plans=pace,
         )
         self._cutover_holds = CutoverHolds(
-            host.settings, lambda: (tracked.migration for tracked in self.registry.all())
+            host.settings, lambda: self.registry.where(Condition.IN_CUTOVER)
         )
         self.queries = LibrbdQueries(host.identity)
         self.scheduler = Scheduler(

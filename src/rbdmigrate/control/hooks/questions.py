@@ -46,6 +46,11 @@ def wants_commit(m: Migration, now: float) -> bool:
     return m.question is None and _may_be_committed(m)
 
 
+def may_be_asked_about(m: Migration) -> bool:
+    """Whether it waits for clients, or hooks are asked about it or may be, now or later."""
+    return m.question is not None or waits_for_clients(m) or _commit_is_next(m)
+
+
 def commit_agreed(m: Migration, takers: Collection[str]) -> bool:
     """Whether its commit may begin although ``takers`` want to be asked for it."""
     if not takers or m.state is State.COMMITTING:
@@ -69,11 +74,13 @@ def stands(m: Migration) -> bool:
 
 
 def _may_be_committed(m: Migration) -> bool:
+    return _commit_is_next(m) and not m.paused and m.hold is None
+
+
+def _commit_is_next(m: Migration) -> bool:
     return (
         m.goal is Goal.COMMITTED
         and m.state in _COMMIT_FROM
-        and not m.paused
-        and m.hold is None
         and (m.method is not Method.WARM or m.cut_over_at is not None)
     )
 

@@ -16,6 +16,7 @@ from typing import Optional
 
 from ...model.cutover import CutoverMode, CutoverPolicy, Release
 from ...model.errors import MigrationError
+from ...model.hooks import HookEvent
 from ...model.jobs.answers import CutOverDone
 from ...model.migration import Hold, Migration, Place
 from ...model.rounds import Rounds
@@ -218,6 +219,16 @@ def undecided(m: Migration) -> bool:
     if m.cut_over_at is not None:
         return goes_back(m) and (m.release is not None or m.state is State.ABORTING)
     return m.release is not None or m.state is State.CUTTING_OVER or _failed_in_it(m)
+
+
+def in_cutover(m: Migration) -> bool:
+    """Whether its clients are being stopped, or wait for its cutover or its way back."""
+    if m.state is State.FAILED or m.state.ended:
+        return False
+    if by_prepare(m) and m.release is None:
+        return False  # its clients were stopped by hand, before it was asked for
+    asked = m.question is not None and m.question.event is HookEvent.BEFORE_CUTOVER
+    return asked or undecided(m)
 
 
 def _prepare_undecided(m: Migration) -> bool:

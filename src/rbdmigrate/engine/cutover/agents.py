@@ -36,6 +36,7 @@ from ..caller import acting_as
 from ..pace.cutover_holds import CutoverHolds
 from ..reconcile.scheduler import Scheduler
 from ..records.loader import Loader
+from ..records.record_index import Condition
 from ..records.registry import Registry, TrackedMigration
 from ..requests.errors import TranslatedErrors
 from ..settings import Settings
@@ -124,7 +125,9 @@ class AgentService:
 
     def _orders(self, host: str, inventory: messages.Inventory) -> messages.Orders:
         self._inventories.put(host, inventory)
-        wanted = [t for t in self._registry.all() if _waits_for_agent(t.migration)]
+        wanted = [
+            t for t in self._registry.where(Condition.AWAITED) if _waits_for_agent(t.migration)
+        ]
         may = [t.migration for t in wanted if self._holds.hold(t.migration) is None]
         found = moves_now(host, inventory.guests, may, time.time())
         opened = {disk.image for guest in inventory.guests for disk in guest.disks}

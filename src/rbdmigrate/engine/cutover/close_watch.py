@@ -23,6 +23,7 @@ from ...model.jobs.answers import ClosedImages
 from ...model.jobs.questions import FindClosed
 from ...model.migration import Migration
 from ..reconcile.scheduler import Scheduler
+from ..records.record_index import Condition
 from ..records.registry import Registry, TrackedMigration
 from ..repeating_thread import RepeatingThread
 from ..requests.librbd_query import Ask
@@ -91,11 +92,11 @@ class CloseWatch:
 
     def look(self) -> bool:
         """Look once; False when no cutover waits for an image to be closed."""
-        every = self._registry.all()
-        self._gate.look(every)
-        for tracked in every:
+        awaited = self._registry.where(Condition.AWAITED)
+        self._gate.look(awaited)
+        for tracked in awaited:
             self._explain(tracked)
-        waiting = [t for t in every if t.cutover_held is None and self._mode(t.migration)]
+        waiting = [t for t in awaited if t.cutover_held is None and self._mode(t.migration)]
         if not waiting:
             self._closed_since.clear()
             return False

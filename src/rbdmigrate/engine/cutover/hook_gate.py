@@ -66,13 +66,16 @@ class HookGate:
 
     # -- asking ------------------------------------------------------------------------------
 
-    def look(self, every: Sequence[TrackedMigration]) -> None:
-        """Ask all questions that are due. Raises what the store raises."""
+    def look(self, awaited: Sequence[TrackedMigration]) -> None:
+        """Ask all questions that are due. ``awaited``: what the registry has of that name.
+
+        Raises what the store raises.
+        """
         there = {hook.name for hook in self._hooks.all()}
         now = time.time()
-        open_ = {t.migration.question.id for t in every if t.migration.question is not None}
+        open_ = {t.migration.question.id for t in awaited if t.migration.question is not None}
         self._ready = {ident: at for ident, at in self._ready.items() if ident in open_}
-        for tracked in every:
+        for tracked in awaited:
             m = tracked.migration
             tracked.cutover_held = self._holds.hold(m) if waits_for_clients(m) else None
             if m.question is not None:

@@ -22,6 +22,7 @@ from ...model.migration import Migration
 from ...model.states import ActKind
 from ...model.units import format_size
 from ..cluster_view import ClusterView
+from ..records.record_index import Condition
 from ..records.registry import Registry, TrackedMigration
 from ..repeating_thread import RepeatingThread
 from ..settings import Settings
@@ -80,7 +81,7 @@ class ClusterMonitor:
             if wait is None or free is None or m.bytes_total is None:
                 return ""
             left = max(0, m.bytes_total - m.bytes_copied)
-            coming = left + self._to_come(_copying(self._registry.acting()))[pool]
+            coming = left + self._to_come(_copying(self._registry.where(Condition.ACTING)))[pool]
             if not left or coming < wait * free:
                 return ""
             name = self._health.pool_names.get(pool, pool)
@@ -160,7 +161,7 @@ class ClusterMonitor:
 
     def _look_at_health(self, now: float) -> None:
         health = self._around.health()
-        copying = _copying(self._registry.acting())
+        copying = _copying(self._registry.where(Condition.ACTING))
         with self._lock:
             before = {(gate.name, gate.pool) for gate in self._gates.closed}
             self._health = health
@@ -185,7 +186,7 @@ class ClusterMonitor:
                 self._guard = _guard(factor, period)
                 self._guarded = (factor, frozenset(pools))
                 self._reported = now
-        self._note_own(self._registry.acting(), now)
+        self._note_own(self._registry.where(Condition.ACTING), now)
         counted = self._around.client_ops()
         if not counted and now - self._reported < 2 * period:
             return  # the OSDs did not report since

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sized
 from datetime import datetime, timezone
 from typing import Optional
 
-from ...control.lifecycle.cutover import by_prepare, changed_over, undecided
+from ...control.lifecycle.cutover import changed_over, in_cutover
 from ...control.pace.window import Window
 from ...model.errors import MigrationError
-from ...model.hooks import HookEvent
 from ...model.migration import Hold, Migration
-from ...model.states import HoldReason, State
+from ...model.states import HoldReason
 from ..settings import Settings
 from .windows import closed, parsed
 
@@ -23,11 +22,9 @@ _STALE = 1.0  # seconds for which a window's state is remembered: many ask, and 
 class CutoverHolds:
     """Says what holds a cutover. Thread-safe."""
 
-    def __init__(
-        self, settings: Callable[[], Settings], migrations: Callable[[], Iterable[Migration]]
-    ) -> None:
+    def __init__(self, settings: Callable[[], Settings], in_cutover: Callable[[], Sized]) -> None:
         self._settings = settings
-        self._migrations = migrations
+        self._in_cutover = in_cutover
         self._lock = threading.Lock()
         self._closed: dict[Window, Optional[Hold]] = {}
         self._closed_until = 0.0
@@ -59,20 +56,9 @@ class CutoverHolds:
         most = self._settings().max_cutovers
         if not most:
             return None
-        under_way = sum(in_cutover(m) for m in self._migrations())
-        if under_way < most:
+        if len(self._in_cutover()) < most:
             return None
         return Hold(
             HoldReason.LIMIT,
             f"At most {most} may cut over at once (limit max_cutovers); it waits for another one.",
         )
-
-
-def in_cutover(m: Migration) -> bool:
-    """Whether its clients are being stopped, or wait for its cutover or its way back."""
-    if m.state is State.FAILED or m.state.ended:
-        return False
-    if by_prepare(m) and m.release is None:
-        return False  # its clients were stopped by hand, before it was asked for
-    asked = m.question is not None and m.question.event is HookEvent.BEFORE_CUTOVER
-    return asked or undecided(m)

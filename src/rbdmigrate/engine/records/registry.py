@@ -25,6 +25,7 @@ from ..hooks.definitions import HookRegistry
 from ..hooks.queue import HookQueue
 from ..settings import Settings
 from .history import EndedMigrations, History
+from .record_index import Condition
 from .record_writer import RecordWriter
 from .stores import Stores
 from .tracked import TrackedMigration
@@ -140,10 +141,10 @@ class Registry:
         with self.changed:
             return self._under_way.all()
 
-    def acting(self) -> list[TrackedMigration]:
-        """Those with an act under way in their record."""
+    def where(self, condition: Condition) -> list[TrackedMigration]:
+        """Those whose record satisfies the condition, the oldest first."""
         with self.changed:
-            return self._under_way.acting()
+            return self._under_way.where(condition)
 
     def tracks(self, tracked: TrackedMigration) -> bool:
         """Whether it is still tracked."""

@@ -1,4 +1,4 @@
-"""The migrations under way in memory: by id, by images, by age, and those with an act."""
+"""The migrations under way in memory: by id, by images, by age, and by conditions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ...model.migration import Migration, Place
 from ...model.spec import ImageSpec
 from .by_age import ByAge
 from .name_index import NameIndex
+from .record_index import Condition, RecordIndex
 from .tracked import TrackedMigration
 
 
@@ -18,7 +19,7 @@ class MigrationsUnderWay:
     def __init__(self) -> None:
         self._by_id: dict[str, TrackedMigration] = {}
         self._by_age = ByAge()
-        self._acting: dict[str, TrackedMigration] = {}
+        self._index = RecordIndex()
         self._names = NameIndex()
 
     def __len__(self) -> int:
@@ -32,26 +33,19 @@ class MigrationsUnderWay:
         self._by_id[tracked.migration.id] = tracked
         self._names.add(tracked)
         self._by_age.add(tracked)
-        self._note_act(tracked)
+        self._index.note(tracked)
 
     def changed(self, before: Migration, tracked: TrackedMigration) -> None:
         """A migration has another record than ``before``."""
         self._names.renamed(before, tracked)
-        self._note_act(tracked)
+        self._index.note(tracked)
 
     def remove(self, tracked: TrackedMigration) -> None:
         """Remove a migration, if it is there."""
         if self._by_id.pop(tracked.migration.id, None) is not None:
             self._names.remove(tracked.migration)
             self._by_age.remove(tracked)
-            self._acting.pop(tracked.migration.id, None)
-
-    def _note_act(self, tracked: TrackedMigration) -> None:
-        """Whether a record has an act may have changed."""
-        if tracked.migration.intent is not None:
-            self._acting[tracked.migration.id] = tracked
-        else:
-            self._acting.pop(tracked.migration.id, None)
+            self._index.remove(tracked)
 
     def get(self, ident: str) -> Optional[TrackedMigration]:
         """The migration with this id."""
@@ -65,9 +59,9 @@ class MigrationsUnderWay:
         """All, the oldest first."""
         return self._by_age.all()
 
-    def acting(self) -> list[TrackedMigration]:
-        """Those with an act under way in their record."""
-        return list(self._acting.values())
+    def where(self, condition: Condition) -> list[TrackedMigration]:
+        """Those whose record satisfies the condition, the oldest first."""
+        return self._index.where(condition)
 
     def to(self, target: ImageSpec) -> Optional[TrackedMigration]:
         """The first migration to ``target``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from itertools import chain
 from typing import Any, Optional, Union
 
@@ -13,6 +13,7 @@ from ...model.spec import ImageSpec
 from ...model.states import State
 from ..caller import access
 from ..records.loader import Loader
+from ..records.record_index import Condition
 from ..records.registry import Registry, TrackedMigration
 from .errors import TranslatedErrors
 from .fresh_look import FreshLook
@@ -53,9 +54,7 @@ class Listing:
         """
         if refresh:
             self._fresh_look.look(self._under_way())
-        tracked = self._under_way()
-        if states is not None:
-            tracked = [t for t in tracked if t.migration.state in states]
+        tracked = self._under_way(states)
         reports = [view(t) for t in tracked]
         if ended:
             reports += map(render, self._ended())
@@ -93,13 +92,22 @@ class Listing:
         """What clients did to targets that librbd does not expect: a sentence for each."""
         return [
             f"{m.source.spec} -> {m.target.spec}: {warning.text}"
-            for m in (tracked.migration for tracked in self._under_way())
+            for m in (
+                tracked.migration for tracked in self._seen(self._registry.where(Condition.TOUCHED))
+            )
             for warning in target_changes(m)
         ]
 
-    def _under_way(self) -> list[TrackedMigration]:
-        caller, all_tracked = access(), self._registry.all()
-        return [t for t in all_tracked if not t.migration.state.ended and caller.sees(t.migration)]
+    def _under_way(self, states: Optional[Container[State]] = None) -> list[TrackedMigration]:
+        found = self._registry.all()
+        if states is not None:
+            found = [t for t in found if t.migration.state in states]
+        return self._seen(found)
+
+    @staticmethod
+    def _seen(found: Iterable[TrackedMigration]) -> list[TrackedMigration]:
+        caller = access()
+        return [t for t in found if not t.migration.state.ended and caller.sees(t.migration)]
 
     def _ended(self) -> list[Migration]:
         """Those of the history, after those that have ended and are not in it yet."""
