@@ -8,7 +8,7 @@ from qa.bench.rig import Rig
 from qa.workload.images import MIB
 
 _OBJECT = MIB  # small, so that counting objects is exact
-_SETTLE = 2.0  # seconds from the start of the copies to the first count
+_BEGIN = 2.0  # seconds from the start of the copies to the first count
 
 
 def run(rig: Rig) -> Result:
@@ -28,14 +28,14 @@ def run(rig: Rig) -> Result:
 
 def _measure(rig: Rig, rate: int, copies: int, span: float) -> float:
     """Return the MiB/s that arrived."""
-    size = int(rate * (span + 2 * _SETTLE + 2)) // copies * MIB
+    size = int(rate * (span + 2 * _BEGIN + 2)) // copies * MIB
     targets = [prepared(rig, size, object_size=_OBJECT) for _ in range(copies)]
     with at_once(rig, copies), throttled(rig, f"{rate}M"):
         for target in targets:
             rig.ask("execute", target_image=target)
         for target in targets:
             rig.wait(target, "executing")
-        time.sleep(_SETTLE)
+        time.sleep(_BEGIN)
         begin, before = time.monotonic(), arrived(rig)
         time.sleep(span)
         end, after = time.monotonic(), arrived(rig)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from prettytable import PLAIN_COLUMNS, PrettyTable
+from qa.workload.tables import table
 
 NO_AIM, MET, MISSED = "", "met", "MISSED"
 
@@ -98,9 +98,10 @@ class Result:
         parts = [f"{name}: {self.title} ({self.seconds:.0f} s)"]
         if self.rows:
             head = ["WHAT", "MEDIAN", "LOWEST", "HIGHEST", "UNIT"]
-            parts.append(_table(head, map(_row, self.rows)))
+            parts.append(table(head, map(_row, self.rows), left=["UNIT"]))
         if self.figures:
-            parts.append(_table(["FIGURE", "VALUE", "UNIT", "AIM", ""], map(_figure, self.figures)))
+            head = ["FIGURE", "VALUE", "UNIT", "AIM", ""]
+            parts.append(table(head, map(_figure, self.figures), left=["UNIT", ""]))
         return "\n\n".join([*parts, *(["\n".join(self.notes)] if self.notes else [])])
 
 
@@ -116,14 +117,3 @@ def _figure(figure: Figure) -> "list[str]":
 def number(value: float) -> str:
     """Format a number with three significant digits."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _table(head: "list[str]", lines: "Any") -> str:
-    table = PrettyTable(head)
-    table.set_style(PLAIN_COLUMNS)
-    table.left_padding_width, table.right_padding_width = 0, 2
-    table.align = "r"
-    for column in (head[0], head[-1], "UNIT"):
-        table.align[column] = "l"
-    table.add_rows(list(lines))
-    return "\n".join(line.rstrip() for line in table.get_string().splitlines())

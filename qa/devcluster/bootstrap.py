@@ -73,7 +73,7 @@ class Bootstrap:
             if self._options.rgw:
                 self._make_gateway()
             managers.result()
-        self._settle()
+        self._wait_for_health()
 
     # -- steps
 
@@ -188,7 +188,7 @@ class Bootstrap:
         )  # fmt: skip
         write_private(self._layout.s3, json.dumps(access))
 
-    def _settle(self) -> None:
+    def _wait_for_health(self) -> None:
         """Give a new cluster a moment to become healthy; it may be usable without."""
 
         def healthy() -> bool:

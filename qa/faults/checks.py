@@ -20,7 +20,7 @@ from rbdmigrate.model.states import State
 
 # Seconds for what goes away by itself: trimmed snapshots; and the watch of a dead client, which
 # Ceph keeps for 30 s when its registration and the client's fencing crossed each other.
-SETTLE = 40.0
+PATIENCE = 40.0
 OPEN = "is open at"
 _QUICK = 5.0  # seconds within which a client must be able to write
 # The objects of one image; an id may look like a number.
@@ -38,10 +38,10 @@ _OF_IMAGE = tuple(
 
 
 def findings(
-    bench: Bench, samples: "list[Sample]", wanted: State, settle: float = SETTLE
+    bench: Bench, samples: "list[Sample]", wanted: State, patience: float = PATIENCE
 ) -> "list[str]":
     """Return all problems of migrations that have ended ``wanted`` (committed or aborted)."""
-    deadline = time.monotonic() + settle
+    deadline = time.monotonic() + patience
     while True:
         found = [text for sample in samples for text in _of_sample(bench, sample, wanted)]
         found += _leftovers(bench, {sample.ident: sample.name for sample in samples})

@@ -48,7 +48,7 @@ def run(bench: Bench, name: str) -> Result:
             return result  # an image that is already damaged proves nothing
         for damage, words in _DAMAGES.items():
             with damage(bench, sample):
-                found = checks.findings(bench, [sample], State.COMMITTED, settle=0)
+                found = checks.findings(bench, [sample], State.COMMITTED, patience=0)
             if not any(words in text for text in found):
                 result.findings.append(f"not found: {damage.__name__[1:]}; found: {found}")
         result.findings += checks.findings(bench, [sample], State.COMMITTED)

@@ -7,9 +7,8 @@ import importlib
 import sys
 from typing import Any, Optional
 
-from prettytable import PLAIN_COLUMNS, PrettyTable
-
 from ..devcluster.layout import REPOSITORY
+from ..workload.tables import table
 
 
 def main(argv: Optional[list[str]] = None) -> int:
@@ -30,27 +29,24 @@ def main(argv: Optional[list[str]] = None) -> int:
     for phase in many.run(args.images):
         print(f"{phase.name}: {phase.seconds:.1f} s", file=sys.stderr, flush=True)
         phases.append(phase)
-    print(table(phases, args.images))
+    print(shown(phases, args.images))
     return 0
 
 
-def table(phases: list[Any], images: int) -> str:
+def shown(phases: list[Any], images: int) -> str:
     """The phases with their CPU time, and for each image the RADOS operations and the memory."""
-    made = PrettyTable(
-        ["PHASE", "MS IN ALL", "US EACH", "MANAGER READS", "MANAGER WRITES", "WORKER READS",
-         "WORKER WRITES", "KiB MORE"]
-    )  # fmt: skip
-    made.set_style(PLAIN_COLUMNS)
-    made.align = "r"
-    made.align["PHASE"] = "l"
-    for phase in phases:
-        made.add_row(
-            [
-                phase.name,
-                f"{1000 * phase.seconds:.0f}",
-                f"{1e6 * phase.seconds / images:.0f}",
-                *(f"{count / images:.1f}" for count in phase.operations),
-                f"{phase.memory / 1024 / images:.1f}",
-            ]
-        )
-    return "\n".join(line.rstrip() for line in made.get_string().splitlines())
+    head = [
+        "PHASE", "MS IN ALL", "US EACH", "MANAGER READS", "MANAGER WRITES", "WORKER READS",
+        "WORKER WRITES", "KiB MORE",
+    ]  # fmt: skip
+    rows = (
+        [
+            phase.name,
+            f"{1000 * phase.seconds:.0f}",
+            f"{1e6 * phase.seconds / images:.0f}",
+            *(f"{count / images:.1f}" for count in phase.operations),
+            f"{phase.memory / 1024 / images:.1f}",
+        ]
+        for phase in phases
+    )
+    return table(head, rows)

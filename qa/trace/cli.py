@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, Optional
 
-from prettytable import PLAIN_COLUMNS, PrettyTable
-
 from qa.bench.rig import SOURCE, TARGET, Report, Rig, rigged
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions, DevClusterError
 from qa.trace import processors, spans
 from qa.workload.images import MIB
+from qa.workload.tables import table
 from rbdmigrate.trace import FOLDER
 
 _PLAN = "trace"
@@ -95,13 +94,10 @@ def _over(rig: Rig) -> "Callable[[], Optional[Report]]":
 
 
 def _table(found: "list[spans.Span]", count: int) -> str:
-    table = PrettyTable(["WHAT", "OF", "TIMES", "EACH ms", "LONGEST ms", "SUM s", "CPU s"])
-    table.set_style(PLAIN_COLUMNS)
-    table.align = "r"
-    table.align["WHAT"] = table.align["OF"] = "l"
-    for each in spans.summed([*found, *spans.waits(found)]):
-        table.add_row(
-            [each.what, each.act, each.count, f"{1000 * each.seconds / each.count:.1f}",
-             f"{1000 * each.longest:.0f}", f"{each.seconds:.2f}", f"{each.used:.2f}"]
-        )  # fmt: skip
-    return "\n".join(line.rstrip() for line in table.get_string().splitlines())
+    head = ["WHAT", "OF", "TIMES", "EACH ms", "LONGEST ms", "SUM s", "CPU s"]
+    rows = [
+        [each.what, each.act, each.count, f"{1000 * each.seconds / each.count:.1f}",
+         f"{1000 * each.longest:.0f}", f"{each.seconds:.2f}", f"{each.used:.2f}"]
+        for each in spans.summed([*found, *spans.waits(found)])
+    ]  # fmt: skip
+    return table(head, rows, left=["OF"])

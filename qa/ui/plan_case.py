@@ -23,7 +23,7 @@ class Image:
     copied: int = 0
     message: str = ""
 
-    def settle(self, phase: Phase, message: str = "") -> None:
+    def end(self, phase: Phase, message: str = "") -> None:
         """Mark it as ended."""
         self.phase, self.message = phase, message
         if phase is Phase.DONE:

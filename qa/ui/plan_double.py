@@ -110,12 +110,12 @@ class PlansDouble:
                                  f"is {found[0].phase.value}, so it cannot be skipped; `ceph rbd "
                                  f"migration status {found[0].target}` shows its "
                                  "migration.")  # fmt: skip
-        found[0].settle(Phase.SKIPPED, "It was skipped.")
+        found[0].end(Phase.SKIPPED, "It was skipped.")
 
     def _cancel(self, case: PlanCase) -> None:
         for image in case.images:
             if image.phase not in ENDED:
-                image.settle(Phase.CANCELLED)
+                image.end(Phase.CANCELLED)
         case.state, case.ended = PlanState.CANCELLED, time.time()
 
     def _rm(self, case: PlanCase) -> None:
@@ -162,9 +162,9 @@ class PlansDouble:
         for image in copying:
             image.copied = min(image.size, image.copied + int(self.rate * passed / len(copying)))
             if "broken" in image.source and image.copied > image.size / 2:
-                image.settle(Phase.FAILED, f"The image {image.source} could not be read.")
+                image.end(Phase.FAILED, f"The image {image.source} could not be read.")
             elif image.copied == image.size:
-                image.settle(Phase.DONE)
+                image.end(Phase.DONE)
 
     def _begin(self, case: PlanCase) -> None:
         definition = case.definition

@@ -27,7 +27,7 @@ from qa.workload.images import omap, place
 from qa.workload.web_server import WebServer
 
 OBJECTS = ("rbd_migration", "rbd_migration_history")
-_SETTLE = 3.0  # seconds in which the engine writes its observations of idle migrations
+_OBSERVED = 3.0  # seconds in which the engine writes its observations of idle migrations
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -85,7 +85,7 @@ def _migrate(cluster: Cluster, client: rados.Rados, sources: Optional[Path]) -> 
     recorder = Recorder(cluster, client)
     moves.begin(recorder)
     if sources is None:
-        time.sleep(_SETTLE)
+        time.sleep(_OBSERVED)
         moves.copy(recorder)
         return
     sources.mkdir()
@@ -93,7 +93,7 @@ def _migrate(cluster: Cluster, client: rados.Rados, sources: Optional[Path]) -> 
     with WebServer(sources) as web:
         imports = Imports(recorder, sources, web)
         imports.begin()
-        time.sleep(_SETTLE)
+        time.sleep(_OBSERVED)
         moves.copy(recorder)
         imports.copy()
 

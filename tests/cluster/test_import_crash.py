@@ -18,7 +18,7 @@ def arm(cluster, point, what):
     (cluster.faults / point).write_text(what, encoding="ascii")
 
 
-def settled(cluster, migration, target, *states):
+def wait_through_failover(cluster, migration, target, *states):
     """Wait until it is in one of these states, also through a failover."""
 
     def there():
@@ -57,7 +57,7 @@ def test_a_worker_that_dies_at_any_step(cluster, client, migration, pool, place)
         target = f"{pool}/worker{next(_numbers)}"
         arm(cluster, point, what)
         migration.ask("run", source_image=target, import_only=True, source_spec=spec, verify="full")
-        settled(cluster, migration, target, "committed")
+        wait_through_failover(cluster, migration, target, "committed")
         assert not (cluster.faults / point).exists(), f"{point} {what} was not reached"
         assert content(client, target) == source.views[""], f"{point} {what}"
         with opened(client, target) as image:
@@ -73,7 +73,7 @@ def test_a_manager_that_dies(cluster, client, migration, pool, place, point, wha
     target = f"{pool}/manager"
     arm(cluster, point, what)
     migration.raw("run", target, "--import-only", "--source-spec", spec, timeout=120)
-    settled(cluster, migration, target, "committed")
+    wait_through_failover(cluster, migration, target, "committed")
     assert content(client, target) == source.views[""]
     # It is told as ended from its history on; its record goes a moment later.
     cluster.wait_for(lambda: records(client, pool) == [], 20, "the end of its record")
@@ -96,7 +96,7 @@ def test_an_abort_that_is_cut_off(cluster, client, migration, pool, place, state
         migration.wait(target, state)
         arm(cluster, point, "1 abort")
         migration.ask("abort", target_image=target)
-        settled(cluster, migration, target, "aborted")
+        wait_through_failover(cluster, migration, target, "aborted")
         assert names(client, pool) == []
     left = {name for name, _ in rados_objects(client, pool) - before}
     assert not [name for name in left if name.startswith(("rbd_header.", "rbd_id."))]

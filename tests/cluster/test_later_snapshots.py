@@ -7,7 +7,7 @@ import pytest
 
 from qa.workload.held_process import held_at
 from qa.workload.images import MIB, content, make_image, names, opened, scribble
-from tests.cluster.test_import_crash import arm, settled
+from tests.cluster.test_import_crash import arm, wait_through_failover
 from tests.cluster.test_import_native import history, unprotect
 
 _numbers = itertools.count(1)
@@ -138,7 +138,7 @@ MANAGER = [
 
 def gone_on(cluster, client, migration, source, target):
     """All of the later snapshot is there in the end, and is what the record names."""
-    settled(cluster, migration, target, "executed")
+    wait_through_failover(cluster, migration, target, "executed")
     assert migration.report(target)["source"] == f"{source}@two"
     assert history(client, target) == history(client, source)
     assert content(client, target) == content(client, source, "two")

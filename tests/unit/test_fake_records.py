@@ -154,7 +154,7 @@ def test_an_order_that_was_answered_with_an_error_is_taken_back_before_anything_
     assert registry.writer.unsure_pools() == set()
 
 
-def test_what_is_not_sure_is_settled_when_the_pool_answers(
+def test_what_is_not_sure_is_resolved_when_the_pool_answers(
     client, registry: Registry, slow: SlowPool
 ):
     number = client.pool_lookup(POOL)

@@ -297,7 +297,7 @@ def test_completing_waits_for_its_next_attempt():
     assert decide(later, Situation.EXECUTING, NOW + 30) == RunAct(ActKind.COMPLETE_OBJECTS)
 
 
-def test_a_record_of_an_older_version_is_not_known_to_be_settled():
+def test_a_record_of_an_older_version_does_not_know_that_its_objects_are_complete():
     assert not Migration(
         "1", Place("a", "", "b"), Place("c", "", "d"), Goal.EXECUTED, State.EXECUTING, 1.0
     ).objects_complete

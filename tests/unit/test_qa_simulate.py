@@ -1,6 +1,6 @@
 """The simulation of many migrations: its phases end, and count what they do."""
 
-from qa.simulate.cli import table
+from qa.simulate.cli import shown
 from tests.fakes import many_records
 from tests.fakes.many import run
 
@@ -18,7 +18,7 @@ def test_each_phase_is_measured():
 
 def test_the_table_has_costs_for_each_image():
     phases = list(run(2))
-    lines = table(phases, 2).splitlines()
+    lines = shown(phases, 2).splitlines()
     assert [line.split("  ")[0] for line in lines[1:]] == [phase.name for phase in phases]
     assert f"{phases[0].operations[0] / 2:.1f}" in lines[1].split()
 

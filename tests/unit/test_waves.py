@@ -80,7 +80,7 @@ def test_failures_stop_also_what_was_postponed():
 )
 def test_nothing_begins_out_of_its_wave_or_twice(phases, size, stop_after, postponed):
     found = next_step(phases, size, stop_after, postponed=postponed)
-    settled = (Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED)
+    ended = (Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED)
     for number in found.begin:
         assert phases[number] in (Phase.QUEUED, Phase.WAITING)
         if number in postponed:
@@ -88,7 +88,7 @@ def test_nothing_begins_out_of_its_wave_or_twice(phases, size, stop_after, postp
         else:
             assert number // size == found.wave - 1
             earlier = [n for n in range(number // size * size) if n not in postponed]
-        assert all(phases[n] in settled for n in earlier)
+        assert all(phases[n] in ended for n in earlier)
     if not found.done and not found.stop and not found.begin:
         assert any(phase in (Phase.RUNNING, Phase.PAUSED) for phase in phases)
     assert 1 <= found.wave <= waves(len(phases), size)
