@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rbdmigrate.control.hooks.questions import may_be_asked_about, wants_commit, wants_cutover
 from rbdmigrate.control.lifecycle.cutover import in_cutover, may_be_released, waits_for_clients
+from rbdmigrate.control.lifecycle.warm import may_go_back
 from rbdmigrate.model.client_warnings import target_changes
 from rbdmigrate.model.cutover import CutoverMode
 from tests.fakes.bare import bare_cluster
@@ -19,6 +20,7 @@ CONDITIONS = {
     "AWAITED": may_be_asked_about,
     "IN_CUTOVER": in_cutover,
     "TOUCHED": lambda m: any(target_changes(m)),
+    "WAY_BACK": may_go_back,
 }
 records = st.lists(migrations, min_size=1, max_size=5, unique_by=lambda m: m.id)
 steps = st.lists(st.tuples(st.integers(0, 4), st.none() | migrations), max_size=12)

@@ -8,10 +8,11 @@ import time
 import rados
 
 from ...control.lifecycle.reverse import common_snapshot
-from ...control.lifecycle.warm import may_go_back, way_back
+from ...control.lifecycle.warm import way_back
 from ...model.errors import MigrationError
 from ...model.jobs.answers import WrittenSince
 from ...model.jobs.questions import MeasureWritten
+from ..records.record_index import Condition
 from ..records.registry import Registry, TrackedMigration
 from ..repeating_thread import RepeatingThread
 from ..requests.librbd_query import Ask
@@ -53,7 +54,7 @@ class WayBackWatch:
 
     def look(self) -> bool:
         """Measure the one that was measured longest ago, if that is due; whether one was."""
-        due = [t for t in self._registry.all() if may_go_back(t.migration) and _age(t) >= _EVERY]
+        due = [t for t in self._registry.where(Condition.WAY_BACK) if _age(t) >= _EVERY]
         if not due:
             return False
         self._measure(max(due, key=_age))

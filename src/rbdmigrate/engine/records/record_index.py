@@ -10,6 +10,7 @@ from enum import Enum
 
 from ...control.hooks.questions import may_be_asked_about
 from ...control.lifecycle.cutover import in_cutover
+from ...control.lifecycle.warm import may_go_back
 from ...model.client_warnings import target_changes
 from ...model.migration import Migration
 from .tracked import TrackedMigration
@@ -22,6 +23,7 @@ class Condition(Enum):
     AWAITED = "its clients are awaited, or hooks are asked about it or may be"
     IN_CUTOVER = "its clients are being stopped, or wait"
     TOUCHED = "clients did to its target what librbd does not expect"
+    WAY_BACK = "an abort would copy back what clients wrote to the target"
 
 
 _CONDITIONS: dict[Condition, Callable[[Migration], bool]] = {
@@ -29,6 +31,7 @@ _CONDITIONS: dict[Condition, Callable[[Migration], bool]] = {
     Condition.AWAITED: may_be_asked_about,
     Condition.IN_CUTOVER: in_cutover,
     Condition.TOUCHED: lambda m: any(target_changes(m)),
+    Condition.WAY_BACK: may_go_back,
 }
 
 
