@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.hooks.questions import may_be_asked_about, wants_commit, wants_cutover
+from rbdmigrate.control.hooks.questions import (
+    commit_is_next,
+    is_awaited,
+    wants_commit,
+    wants_cutover,
+)
 from rbdmigrate.control.lifecycle.cutover import in_cutover, may_be_released, waits_for_clients
 from rbdmigrate.control.lifecycle.warm import may_go_back
 from rbdmigrate.model.client_warnings import target_changes
@@ -17,7 +22,8 @@ from tests.unit.builders import migrations
 
 CONDITIONS = {
     "ACTING": lambda m: m.intent is not None,
-    "AWAITED": may_be_asked_about,
+    "AWAITED": is_awaited,
+    "COMMIT_NEXT": commit_is_next,
     "IN_CUTOVER": in_cutover,
     "TOUCHED": lambda m: any(target_changes(m)),
     "WAY_BACK": may_go_back,
@@ -61,9 +67,9 @@ def test_it_has_those_whose_record_satisfies_the_condition(begun, changes):
 
 @given(migrations, st.floats(0, 4e9))
 def test_nobody_is_asked_about_others_whatever_the_time(record, now):
-    if may_be_asked_about(record):
-        return
-    assert not waits_for_clients(record)
-    assert not wants_cutover(record, now)
-    assert not wants_commit(record, now)
-    assert not any(may_be_released(record, mode, now) for mode in CutoverMode)
+    if not commit_is_next(record):
+        assert not wants_commit(record, now)
+    if not is_awaited(record):
+        assert not waits_for_clients(record)
+        assert not wants_cutover(record, now)
+        assert not any(may_be_released(record, mode, now) for mode in CutoverMode)

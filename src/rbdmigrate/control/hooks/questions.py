@@ -46,9 +46,9 @@ def wants_commit(m: Migration, now: float) -> bool:
     return m.question is None and _may_be_committed(m)
 
 
-def may_be_asked_about(m: Migration) -> bool:
-    """Whether it waits for clients, or hooks are asked about it or may be, now or later."""
-    return m.question is not None or waits_for_clients(m) or _commit_is_next(m)
+def is_awaited(m: Migration) -> bool:
+    """Whether it waits for clients, or for an answer of hooks."""
+    return m.question is not None or waits_for_clients(m)
 
 
 def commit_agreed(m: Migration, takers: Collection[str]) -> bool:
@@ -74,10 +74,11 @@ def stands(m: Migration) -> bool:
 
 
 def _may_be_committed(m: Migration) -> bool:
-    return _commit_is_next(m) and not m.paused and m.hold is None
+    return commit_is_next(m) and not m.paused and m.hold is None
 
 
-def _commit_is_next(m: Migration) -> bool:
+def commit_is_next(m: Migration) -> bool:
+    """Whether it goes on with its commit, if nothing holds it."""
     return (
         m.goal is Goal.COMMITTED
         and m.state in _COMMIT_FROM

@@ -29,6 +29,7 @@ from ..hooks.definitions import HookRegistry
 from ..hooks.queue import HookQueue
 from ..pace.cutover_holds import CutoverHolds
 from ..reconcile.scheduler import Scheduler
+from ..records.record_index import Condition
 from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
 
@@ -67,7 +68,7 @@ class HookGate:
     # -- asking ------------------------------------------------------------------------------
 
     def look(self, awaited: Sequence[TrackedMigration]) -> None:
-        """Ask all questions that are due. ``awaited``: what the registry has of that name.
+        """Ask all questions that are due. ``awaited``: those of the registry.
 
         Raises what the store raises.
         """
@@ -82,8 +83,10 @@ class HookGate:
                 self._look_at_question(tracked, there, now)
             elif wants_cutover(m, now):
                 self._ask_for_cutover(tracked, now)
-            elif tracked.wanted is ActKind.COMMIT and wants_commit(m, now):
-                self._ask(tracked, HookEvent.BEFORE_COMMIT, now)
+        if there:  # else nobody is asked for a commit, of which thousands may be next
+            for tracked in self._registry.where(Condition.COMMIT_NEXT):
+                if tracked.wanted is ActKind.COMMIT and wants_commit(tracked.migration, now):
+                    self._ask(tracked, HookEvent.BEFORE_COMMIT, now)
 
     def _look_at_question(self, tracked: TrackedMigration, there: set[str], now: float) -> None:
         m = tracked.migration

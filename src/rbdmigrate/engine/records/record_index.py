@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-from ...control.hooks.questions import may_be_asked_about
+from ...control.hooks.questions import commit_is_next, is_awaited
 from ...control.lifecycle.cutover import in_cutover
 from ...control.lifecycle.warm import may_go_back
 from ...model.client_warnings import target_changes
@@ -20,7 +20,8 @@ class Condition(Enum):
     """Conditions of records. They depend on nothing else, not on the time either."""
 
     ACTING = "an act is under way"
-    AWAITED = "its clients are awaited, or hooks are asked about it or may be"
+    AWAITED = "it waits for clients, or for an answer of hooks"
+    COMMIT_NEXT = "it goes on with its commit"
     IN_CUTOVER = "its clients are being stopped, or wait"
     TOUCHED = "clients did to its target what librbd does not expect"
     WAY_BACK = "an abort would copy back what clients wrote to the target"
@@ -28,7 +29,8 @@ class Condition(Enum):
 
 _CONDITIONS: dict[Condition, Callable[[Migration], bool]] = {
     Condition.ACTING: lambda m: m.intent is not None,
-    Condition.AWAITED: may_be_asked_about,
+    Condition.AWAITED: is_awaited,
+    Condition.COMMIT_NEXT: commit_is_next,
     Condition.IN_CUTOVER: in_cutover,
     Condition.TOUCHED: lambda m: any(target_changes(m)),
     Condition.WAY_BACK: may_go_back,
