@@ -9,6 +9,7 @@ from typing import Any, Callable, ClassVar, Dict, Iterator, List, Optional, Tupl
 
 from mgr_module import CommandResult, MgrModule, Option
 from rbdmigrate.cluster.client import Identity
+from rbdmigrate.control.query import Query
 from rbdmigrate.engine import Engine, Host
 
 from . import compat
@@ -167,7 +168,7 @@ class Module(MgrModule):
 
     def _show(self, engine: Engine) -> None:
         """Update progress events and health warnings."""
-        reports = engine.listing.reports(states=SHOWN_STATES)
+        reports = list(engine.listing.find(Query(limit=0, states=SHOWN_STATES)))
         problems = engine.problems()
         if self._options.problem:
             problems.append(self._options.problem)

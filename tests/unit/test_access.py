@@ -79,7 +79,7 @@ def test_a_caller_sees_migrations_of_which_everything_is_covered(world):
     world.prepare("hdd/a", "nvme/a")
     for pools, count in ((["hdd"], 0), (["nvme"], 0), (["hdd", "nvme"], 1)):
         with world.engine.on_behalf_of(only(*pools)):
-            assert len(world.engine.listing.reports(ended=True)) == count
+            assert len(world.engine.listing.find(Query(limit=0, ended=True))) == count
             assert sum(world.engine.listing.summary()["counts"].values()) == count
     world.do("abort", "nvme/a")
     assert world.wait_until_quiet()
@@ -182,7 +182,7 @@ def test_a_look_at_a_migration_of_plain_rbd_writes_nothing_and_an_order_takes_it
     assert (seen["state"], seen["id"], seen["adopted"]) == ("prepared", "", False)
     assert "any command that acts on it takes it over" in seen["timeline"][0]["message"]
     assert world.records() == {}
-    assert world.engine.listing.reports() == []
+    assert list(world.engine.listing.find(Query())) == []
     world.do("pause", "nvme/a")
     assert len(world.records()) == 1
     assert world.do("get", "nvme/a")["adopted"]

@@ -57,8 +57,8 @@ RUNS, DONE, OLD = (
 @pytest.mark.parametrize("history", [[OLD], [DONE, OLD]], ids=["not yet there", "there already"])
 def test_what_has_just_ended_is_not_under_way_and_listed_once(history):
     found = listing([RUNS, DONE], history)
-    assert [r["id"] for r in found.reports()] == ["runs"]
-    assert [r["id"] for r in found.reports(ended=True)] == ["runs", "done", "old"]
+    assert [r["id"] for r in found.find(Query())] == ["runs"]
+    assert [r["id"] for r in found.find(Query(ended=True))] == ["runs", "done", "old"]
     assert found.browse(Query())[0] == 1
     assert found.browse(Query(ended=True))[0] == 3
     assert [r["id"] for r in found.history(Query())[1]] == ["done", "old"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rbdmigrate.control.query import Query
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.states import Goal
 from rbdmigrate.model.verification import Verify
@@ -61,7 +62,7 @@ def test_what_plain_rbd_did_is_seen_when_somebody_asks(world, shown):
     for command in ("execute", "commit"):
         world.client("rbd").rbd(command, "nvme/a")
     if shown == "list":
-        assert world.call(lambda: world.engine.listing.reports(refresh=True)) == []
+        assert list(world.call(lambda: world.engine.listing.find(Query(), refresh=True))) == []
     report = world.do("get", "nvme/a")
     assert (report["state"], report["failure"]) == ("committed", None)
 
@@ -107,4 +108,5 @@ def test_a_migration_that_plain_rbd_began_is_not_taken_for_one_that_waits(world,
     world.client("rbd").rbd("prepare", "hdd/a", "nvme/b")
     with pytest.raises(MigrationError, match="hdd/a is already migrating, to nvme/a"):
         world.do(command, "nvme/b")
-    assert [m["goal"] for m in world.call(world.engine.listing.reports)] == ["prepared"]
+    listed = world.call(lambda: list(world.engine.listing.find(Query())))
+    assert [m["goal"] for m in listed] == ["prepared"]

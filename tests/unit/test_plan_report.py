@@ -9,6 +9,7 @@ import pytest
 
 from rbdmigrate.control.access import Access
 from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.control.query import Query
 from rbdmigrate.model.plan import PlanComparison
 from tests.fakes.world import World
 from tests.unit.front_ends import FakeEngine
@@ -53,7 +54,7 @@ def done():
         world.set(max_copies=10)
         world.run(90.0)
         plan = world.call(lambda: world.engine.plans.get("move"))
-        return plan, world.call(lambda: world.engine.listing.reports(ended=True))
+        return plan, world.call(lambda: list(world.engine.listing.find(Query(limit=0, ended=True))))
 
 
 class Cells(HTMLParser):

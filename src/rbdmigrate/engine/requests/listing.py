@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 from ...control.query import ListResult, Query, Row, page, totals
 from ...model.client_warnings import target_changes
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
-from ...model.states import State
 from ..caller import access
 from ..records.loader import Loader
 from ..records.record_index import Condition
 from ..records.registry import Registry, TrackedMigration
 from .errors import TranslatedErrors
 from .fresh_look import FreshLook
-from .report import brief, render, row, view
+from .report import brief, render, row
 from .report_text import report_texts
 
 Report = dict[str, Any]
@@ -40,25 +39,6 @@ class Listing:
         self._loader = loader
         self._fresh_look = fresh_look
         self._translated = translated
-
-    def reports(
-        self,
-        *,
-        ended: bool = False,
-        states: Optional[Container[State]] = None,
-        refresh: bool = False,
-    ) -> list[Report]:
-        """All migrations under way, the oldest first; with ``ended`` also those of the history.
-
-        ``states``: only those under way that are in one of these. ``refresh``: look at them first.
-        """
-        if refresh:
-            self._fresh_look.look(self._under_way())
-        tracked = self._under_way(states)
-        reports = [view(t) for t in tracked]
-        if ended:
-            reports += map(render, self._ended())
-        return reports
 
     def find(self, query: Query, *, refresh: bool = False) -> ListResult:
         """All that ``query`` finds: the oldest first, then those of the history.
@@ -98,11 +78,8 @@ class Listing:
             for warning in target_changes(m)
         ]
 
-    def _under_way(self, states: Optional[Container[State]] = None) -> list[TrackedMigration]:
-        found = self._registry.all()
-        if states is not None:
-            found = [t for t in found if t.migration.state in states]
-        return self._seen(found)
+    def _under_way(self) -> list[TrackedMigration]:
+        return self._seen(self._registry.all())
 
     @staticmethod
     def _seen(found: Iterable[TrackedMigration]) -> list[TrackedMigration]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Optional, Union
 
 from ...control.hooks.questions import waits_for_hooks
@@ -21,31 +22,26 @@ from ..reconcile.verification import waits
 from ..records.registry import TrackedMigration
 
 _STALLED = 30.0  # seconds without progress after which a copy is said to have stalled
+_WITH_RATE = (ActKind.EXECUTE, ActKind.VERIFY)  # acts whose throughput is shown
 _NOTICED = 1.0  # seconds of waiting for a slot before that is reported
 
 
 def view(tracked: TrackedMigration) -> dict[str, Any]:
     """The Report of a migration under way."""
     intent = tracked.migration.intent
-    copying = intent is not None and intent.act is ActKind.EXECUTE
-    comparing = intent is not None and intent.act is ActKind.VERIFY
-    rate = tracked.throughput.rate if copying or comparing else None
-    left = eta(tracked.size, tracked.copied, rate) if copying else None
-    live = Live(
+    act = None if intent is None else intent.act
+    moving = act in _WITH_RATE
+    live = _brief_live(tracked)
+    left = eta(tracked.size, tracked.copied, live.rate) if act is ActKind.EXECUTE else None
+    live = replace(
+        live,
         done=tracked.done,
         total=tracked.total,
-        copied=tracked.copied,
-        size=tracked.size,
-        rate=rate,
-        rate_limit=tracked.rate_limit if copying or comparing else None,
-        share=tracked.share if comparing else None,
+        rate_limit=tracked.rate_limit if moving else None,
         eta=left,
-        begun=intent.started if intent is not None and copying else None,
+        begun=intent.started if intent is not None and act is ActKind.EXECUTE else None,
         ends=None if left is None else time.time() + left,
-        slowed=tracked.slowed if copying or comparing else (),
-        hold=live_hold(tracked),
-        acting=intent is not None,
-        copied_by=tracked.copied_by,
+        slowed=tracked.slowed if moving else (),
         age=_age(tracked.migration),
         source_age=_source_age(tracked.migration),
         way_back=tracked.way_back if may_go_back(tracked.migration) else None,
@@ -86,18 +82,22 @@ def brief(item: Union[TrackedMigration, Migration]) -> dict[str, Any]:
     """What a table shows of the Report of a migration under way, or of one that has ended."""
     if isinstance(item, Migration):
         return brief_report(item, Live())
-    intent = item.migration.intent
+    return brief_report(item.migration, _brief_live(item))
+
+
+def _brief_live(tracked: TrackedMigration) -> Live:
+    """What only the running engine knows of what a table shows."""
+    intent = tracked.migration.intent
     act = None if intent is None else intent.act
-    live = Live(
-        copied=item.copied,
-        size=item.size,
-        share=item.share if act is ActKind.VERIFY else None,
-        rate=item.throughput.rate if act in (ActKind.EXECUTE, ActKind.VERIFY) else None,
-        hold=live_hold(item),
+    return Live(
+        copied=tracked.copied,
+        size=tracked.size,
+        rate=tracked.throughput.rate if act in _WITH_RATE else None,
+        share=tracked.share if act is ActKind.VERIFY else None,
+        hold=live_hold(tracked),
         acting=act is not None,
-        copied_by=item.copied_by,
+        copied_by=tracked.copied_by,
     )
-    return brief_report(item.migration, live)
 
 
 def _paused(tracked: TrackedMigration) -> str:
