@@ -64,7 +64,7 @@ def test_step_by_step(
     assert "migrating" not in cluster.rbd("info", target)
     assert digests(client, target) == before
     gone(client, source, ident)
-    assert records(client, pools[1]) == []
+    cluster.wait_for(lambda: records(client, pools[1]) == [], 20, "the end of its record")
     assert migration.ended(target)[0]["state"] == "committed"
 
 

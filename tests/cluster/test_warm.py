@@ -84,7 +84,7 @@ def test_an_image_in_use_moves_with_every_write(
     assert (names(client, pools[0]), names(client, pools[1])) == ([], ["disk"])
     assert trash(client, pools[0]) == []
     assert ours(client, target) == []
-    assert records(client, pools[1]) == []
+    cluster.wait_for(lambda: records(client, pools[1]) == [], 20, "the end of its record")
     assert digests(client, target) == {name: found[name] for name in before}
 
 
