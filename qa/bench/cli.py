@@ -15,10 +15,10 @@ from typing import Any, Optional
 from qa.bench import catalogue
 from qa.bench.result import Result
 from qa.bench.rig import Rig, rigged
-from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions, DevClusterError
+from qa.devcluster import FAST_FAILOVER, SHIPPED_MONITORS, Cluster, ClusterOptions, DevClusterError
 
 _GIB = 1 << 30
-_CONF = {**FAST_FAILOVER, "osd_memory_target": str(_GIB)}
+_CONF = {**FAST_FAILOVER, **SHIPPED_MONITORS, "osd_memory_target": str(_GIB)}
 
 
 def main(argv: Optional["list[str]"] = None) -> int:

@@ -23,18 +23,23 @@ from rbdmigrate.control.plans.waves import Phase
 
 _PLAN = "bench"
 _OURS = "a plan"
+_WARM = "a plan, warm"  # the method that plans choose, and the comparison that it has
 
 
 def run(rig: Rig) -> Result:
     """Move images, begin others, and check many."""
     count, size, many = (4, 4 * MIB, 8) if rig.quick else (64, 16 * MIB, 1000)
     result = Result(f"{count} images of {size // MIB} MiB by a plan, and a plan of {many}")
-    ours = {_OURS: partial(_by_plan, rig)}
+    ours = {
+        _OURS: partial(_by_plan, rig, method="live", verify="none"),
+        _WARM: partial(_by_plan, rig, method="warm", verify="full"),
+    }
     medians = result.add(moved_in_turn(rig, ours, count=count, size=size))
     for peer, least in ((SERIAL, 2.5), (TASK, 8.0)):
         result.figures.append(
             Figure(f"{peer} : {_OURS}", medians[peer] / medians[_OURS], least=least)
         )
+    result.figures.append(Figure(f"{SERIAL} : {_WARM}", medians[SERIAL] / medians[_WARM]))
     with _empty_images(rig, many) as pairs:
         seconds = timed(lambda: _check(rig, pairs))
         rig.said(f"check of {many}: {seconds:.2f} s")
@@ -46,13 +51,15 @@ def run(rig: Rig) -> Result:
 
 
 @contextlib.contextmanager
-def _plan(rig: Rig, pairs: stock.Pairs) -> Iterator[None]:
+def _plan(
+    rig: Rig, pairs: stock.Pairs, *, method: str = "live", verify: str = "none"
+) -> Iterator[None]:
     """A plan of these images within the block."""
     wanted = {
         "plan": _PLAN,
         "images": [{"source": source, "target": target} for source, target in pairs],
         "waves": {"size": 10_000},
-        "policy": {"goal": "committed", "method": "live", "verify": "none"},
+        "policy": {"goal": "committed", "method": method, "verify": verify},
     }
     rig.ceph("rbd migration plan create", data=json.dumps(wanted))
     try:
@@ -61,9 +68,9 @@ def _plan(rig: Rig, pairs: stock.Pairs) -> Iterator[None]:
         rig.ask("plan rm", plan=_PLAN)
 
 
-def _by_plan(rig: Rig, pairs: stock.Pairs) -> None:
+def _by_plan(rig: Rig, pairs: stock.Pairs, *, method: str, verify: str) -> None:
     """Move the images; :class:`Failed` if one is not moved."""
-    with _plan(rig, pairs):
+    with _plan(rig, pairs, method=method, verify=verify):
         rig.ask("plan start", plan=_PLAN)
         shown = rig.until(partial(_over, rig), "the plan to end", every=0.2)
         left = [item["source"] for item in shown["items"] if item["phase"] != "done"]

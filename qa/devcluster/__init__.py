@@ -12,10 +12,11 @@ from qa.devcluster.cluster import Cluster
 from qa.devcluster.errors import CommandFailed, DevClusterError, WaitTimeout
 from qa.devcluster.given import given_or_new
 from qa.devcluster.interruption import interrupt_on_signals
-from qa.devcluster.options import FAST_FAILOVER, ClusterOptions
+from qa.devcluster.options import FAST_FAILOVER, SHIPPED_MONITORS, ClusterOptions
 
 __all__ = [
     "FAST_FAILOVER",
+    "SHIPPED_MONITORS",
     "Cluster",
     "ClusterOptions",
     "CommandFailed",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from qa.bench.rig import SOURCE, TARGET, Report, Rig, rigged
-from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions, DevClusterError
+from qa.devcluster import FAST_FAILOVER, SHIPPED_MONITORS, Cluster, ClusterOptions, DevClusterError
 from qa.trace import processors, spans
 from qa.workload.images import MIB
 from qa.workload.tables import table
@@ -29,6 +29,7 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     parser.add_argument("--osds", type=int, default=3, metavar="N")
     parser.add_argument("--steps", type=int, metavar="N", help="max_steps, by default the module's")
     parser.add_argument("--copies", type=int, metavar="N", help="max_copies, likewise")
+    parser.add_argument("--method", choices=("live", "warm"), default="live")
     parser.add_argument("--off", action="store_true", help="only the times, without spans")
     args = parser.parse_args(argv)
     try:
@@ -38,10 +39,11 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
             if not args.off:
                 os.environ[FOLDER] = str(traces)
             with Cluster(Path(folder) / "cluster") as cluster:
-                cluster.up(ClusterOptions(mgrs=1, osds=args.osds, conf=FAST_FAILOVER))
+                conf = {**FAST_FAILOVER, **SHIPPED_MONITORS}
+                cluster.up(ClusterOptions(mgrs=1, osds=args.osds, conf=conf))
                 with rigged(cluster) as rig:
                     _limit(rig, max_steps=args.steps, max_copies=args.copies)
-                    return _traced(rig, traces, args.images, args.size * MIB)
+                    return _traced(rig, traces, args.images, args.size * MIB, args.method)
     except (DevClusterError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
@@ -55,7 +57,7 @@ def _limit(rig: Rig, **limits: "Optional[int]") -> None:
         rig.ask("limit set", **given)
 
 
-def _traced(rig: Rig, traces: Path, count: int, size: int) -> int:
+def _traced(rig: Rig, traces: Path, count: int, size: int, method: str) -> int:
     for number in range(count):
         rig.image(f"{SOURCE}/trace-{number}", size, size)
     plan = {
@@ -63,7 +65,7 @@ def _traced(rig: Rig, traces: Path, count: int, size: int) -> int:
         "select": [{"pool": SOURCE, "name": "trace-*"}],
         "map": {"target_pool": TARGET},
         "waves": {"size": 10000},
-        "policy": {"goal": "committed", "method": "live"},
+        "policy": {"goal": "committed", "method": method},
     }
     rig.ceph("rbd migration plan create", data=json.dumps(plan))
     name = rig.cluster.active_mgr()

@@ -126,6 +126,7 @@ class Target:
         self.written = 0
         self.full_from = None  # writes from here on fail
         self.in_flight = self.most_in_flight = 0
+        self.numbers_reserved = False  # of one snapshot in two
 
     def writer(self, lives=None):
         """A worker's access, which is killed after so many changes; None: never."""
@@ -221,6 +222,22 @@ class TargetWriter:
         def act():
             self.target.numbers += 3
             self.target.taken.append((self.target.numbers, view.name, bytes(self.target.head)))
+
+        self._now(act)
+
+    def reserved_number(self):
+        if not self.target.numbers_reserved or self.target.chance.random() < 0.5:
+            return None
+        self.target.numbers += 3
+        return self.target.numbers
+
+    def take_numbered(self, view, number, mark):
+        assert all(number > other for other, _, _ in self.target.taken)
+        assert CopyMark.from_json(self.target.mark).reserved == (0, number)
+
+        def act():
+            self.target.taken.append((number, view.name, bytes(self.target.head)))
+            self.target.mark = mark
 
         self._now(act)
 

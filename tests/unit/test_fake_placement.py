@@ -58,6 +58,7 @@ class Bench:
 
     def __init__(self, **settings: Any) -> None:
         names = ("hold", "step", "shared", "own")
+        self.place_free = Mock()
         self.holds = Mock(**{f"{name}.return_value": None for name in names})
         self.placement = Placement(
             registry=Mock(**{"claim.return_value": True}),
@@ -66,6 +67,7 @@ class Bench:
             breaker=Mock(**{"rests.return_value": False}),
             settings=lambda: Settings(**settings),
             new_slot=self._slot,
+            place_free=self.place_free,
         )
         self.made: list[Any] = []
         self.at = TrackedMigration(migration(id="at"))
@@ -124,6 +126,17 @@ def test_its_own_former_act_does_not_count_but_others_do(made):
     bench.assign((other, ActKind.EXECUTE))
     assert len(bench.made) == 2
     assert bench.following(ActKind.EXECUTE) is None
+
+
+def test_the_place_that_an_act_leaves_is_given_to_the_next_at_once(made):
+    bench = made(max_steps=1)
+    bench.following(ActKind.EXECUTE)
+    bench.place_free.assert_not_called()  # nobody waits
+    bench.assign((TrackedMigration(migration(id="other")), ActKind.PREPARE))
+    bench.following(ActKind.COMMIT)
+    bench.place_free.assert_not_called()  # it is of the same kind
+    bench.following(ActKind.EXECUTE)
+    bench.place_free.assert_called_once_with()
 
 
 def test_what_is_held_back_waits(made):

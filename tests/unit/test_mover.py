@@ -254,6 +254,7 @@ def test_a_copy_that_is_killed_anywhere_and_resumed_is_exact(seed):
     chance = random.Random(seed)
     source = random_source(chance, chance.randrange(1, 5))
     target = Target(len(source.history[source.snapshots[-1][0]]), object_size=16)
+    target.numbers_reserved = seed % 2 == 1
     until = source.snapshots[-1][0]
     for _ in range(1000):
         try:
@@ -270,6 +271,7 @@ def test_snapshots_that_are_removed_during_the_copy_spoil_nothing(seed, monkeypa
     chance = random.Random(seed)
     source = random_source(chance, 5)
     target = Target(len(source.history[source.snapshots[-1][0]]), object_size=16)
+    target.numbers_reserved = seed % 2 == 1
     until = source.snapshots[-1][0]
 
     def remove_some(view):
@@ -411,6 +413,7 @@ def test_what_happens_to_copied_snapshots_is_done_to_those_of_the_target_too(see
     chance = random.Random(seed)
     source = random_source(chance, chance.randrange(2, 6))
     target = Target(len(source.history[source.snapshots[-1][0]]), object_size=16)
+    target.numbers_reserved = seed % 2 == 1
     for _ in range(4):  # rounds
         until = source.snapshots[-1][0]
         for _ in range(1000):

@@ -1,7 +1,8 @@
 """Snapshots whose numbers were reserved before, which takes a few milliseconds.
 
-librbd asks the monitors for the number while it takes a snapshot, and they collect changes for
-50 ms before they answer. The writes here are those that librbd does once it has the number: the
+librbd asks the monitors for the number while it takes a snapshot. They collect changes for 50 ms
+before they answer, and have a second between two answers (paxos_propose_interval) while there is
+more to do. The writes here are those that librbd does once it has the number: the
 header, the object map of the snapshot, and that of the head. Formats: src/cls/rbd in Ceph, the same
 from release 16 to 20.
 """

@@ -24,8 +24,8 @@ class CopyMark:
     estimated before the copy. ``checked``: digests that stand for streams whose checksum was
     compared. ``image``: the id of the RBD image that is the source; empty: not known.
 
-    ``reserved``: the numbers of the snapshots of source and target that a cutover is about to take;
-    there may be object maps of them already.
+    ``reserved``: the numbers of the snapshots of source and target that are about to be taken, 0
+    where none is; there may be object maps of them already.
 
     ``varied``: offset and length, one after another, of the parts of the disk whose content is not
     the same in ``base`` and all snapshots that were there when it was taken; None: not known. While

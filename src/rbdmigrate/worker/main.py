@@ -134,7 +134,7 @@ def _run(session: Session, channel: Channel, message: DoJob) -> None:
     session.give_up = give_up
     try:
         fault_point("worker.before", job.name)
-        with span("job", act=job.name):
+        with span("job", act=job.name, all_threads=True):
             answer = perform(session, job, send)
         fault_point("worker.after", job.name)
     except InUse as error:

@@ -31,7 +31,11 @@ from .worker_slot import Job, Slot
 
 
 class Placement:
-    """The slots, and who gets one. Thread-safe. ``new_slot`` makes a slot with a name."""
+    """The slots, and who gets one. Thread-safe.
+
+    ``new_slot`` makes a slot with a name. ``place_free`` is called when a slot goes on with an act
+    of another kind, and one of the former kind waits.
+    """
 
     def __init__(
         self,
@@ -42,6 +46,7 @@ class Placement:
         breaker: SourceBreaker,
         settings: Callable[[], Settings],
         new_slot: Callable[[str], Slot],
+        place_free: Callable[[], None],
     ) -> None:
         self._registry = registry
         self._holds = holds
@@ -49,6 +54,7 @@ class Placement:
         self._breaker = breaker
         self._settings = settings
         self._new_slot = new_slot
+        self._place_free = place_free
         self._lock = threading.Lock()  # whoever counts what runs also begins the next act
         self._slots: tuple[Slot, ...] = ()
         self.waiting = WaitingList(holds=holds, breaker=breaker)  # the loop's own
@@ -90,6 +96,8 @@ class Placement:
             if not slot.follow(job, following):
                 return None
             tracked.wanted = tracked.armed = None
+            if kind_of(act) != kind_of(job.act) and kind_of(job.act) in self.waiting.first:
+                self._place_free()
             return following
 
     def _under_way(self, but: Optional[Slot] = None) -> tuple[list[Running], set[str]]:

@@ -89,6 +89,7 @@ class Scheduler:
             breaker=executor.breaker,
             settings=settings,
             new_slot=self._new_slot,
+            place_free=self._wake.set,
         )
         self._agenda = Agenda(
             changes=registry.changes, tracks=registry.tracks, waiting=self._placement.waiting

@@ -73,7 +73,18 @@ class DiskCopy:
                 mark = self._copy(found)
             except SnapshotGone:
                 continue  # what was read since the mark was saved does not count
-            self._writer.take_snapshot(found.view)
+            mark = self._with_snapshot(found.view, mark)
+
+    def _with_snapshot(self, view: View, mark: CopyMark) -> CopyMark:
+        """Give the target the snapshot of ``view``. The mark then."""
+        number = self._writer.reserved_number()
+        if number is None:
+            self._writer.take_snapshot(view)
+            return mark  # it is completed once the snapshot is found there
+        mark = self._saved(replace(mark, reserved=(0, number)))
+        done = mark.completed(number)
+        self._writer.take_numbered(view, number, done.to_json())
+        return done
 
     def _views(self, until: int) -> list[View]:
         views = self._reader.views()

@@ -90,6 +90,12 @@ class Writer(Protocol):
     def take_snapshot(self, view: View) -> None:
         """Give the target the snapshot of ``view``, whose content the head has."""
 
+    def reserved_number(self) -> Optional[int]:
+        """The number for :meth:`take_numbered`; None: use :meth:`take_snapshot`."""
+
+    def take_numbered(self, view: View, number: int, mark: str) -> None:
+        """Give the target the snapshot of ``view`` with this number, and the copy mark with it."""
+
     def protect(self, snapshot: View, protected: bool) -> None:
         """Protect a snapshot of its own, or unprotect it."""
 

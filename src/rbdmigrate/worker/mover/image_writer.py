@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from errno import EBUSY, EROFS
-from typing import Any
+from typing import Any, Optional
 
 import rados
 import rbd
 
-from ...cluster import headers
+from ...cluster import headers, reserved_snapshots
 from ...control.mover.history import View
 from ...control.mover.pieces import ExtentList
 from ...faults import fault_point
@@ -34,9 +35,33 @@ class ImageWriter:
     """An open image. Holes are written with ``write_zeroes``: librbd ignores smaller discards than
     ``rbd_discard_granularity_bytes``."""
 
-    def __init__(self, image: rbd.Image) -> None:
-        self.image = image
+    def __init__(self, image: rbd.Image, ioctx: rados.Ioctx, place: Place) -> None:
         self.object_size = 1 << int(image.stat()["order"])
+        self._opened = image
+        self._ioctx, self._place = ioctx, place
+        self._numbering: Optional[Future[int]] = None
+        self._stale = False  # librbd's object map in memory is not the one in RADOS any more
+
+    @property
+    def image(self) -> rbd.Image:
+        """The image, with the object map that it has."""
+        self.reload()
+        return self._opened
+
+    def reload(self) -> None:
+        """Have librbd read the object map again, if it has changed. Takes some milliseconds.
+
+        librbd reads it when it takes the lock. Raises MigrationError as :func:`open_writer`.
+        """
+        if self._stale:
+            if int(self._opened.features()) & FEATURES["object-map"]:
+                self._opened.lock_release()
+                _lock(self._opened, self._place)
+            self._stale = False
+
+    def size(self) -> int:
+        """The size of the head in bytes."""
+        return int(self._opened.size())
 
     def snapshots(self) -> list[View]:
         """Its snapshots, the oldest first."""
@@ -45,15 +70,16 @@ class ImageWriter:
                 id=int(snapshot["id"]),
                 name=str(snapshot["name"]),
                 size=int(snapshot["size"]),
-                protected=bool(self.image.is_protected_snap(snapshot["name"])),
+                protected=bool(self._opened.is_protected_snap(snapshot["name"])),
             )
-            for snapshot in list(self.image.list_snaps())
+            for snapshot in list(self._opened.list_snaps())
         ]
         return sorted(found, key=lambda view: view.id)
 
     def resize(self, size: int) -> None:
-        """Make the head ``size`` bytes long."""
-        if int(self.image.size()) != size:
+        """Make the head ``size`` bytes long; every copy of a snapshot begins with it."""
+        self.reload()  # here, since requests are made by threads of librbd, too
+        if self.size() != size:
             self.image.resize(size)
 
     def allocated(self, offset: int, length: int) -> ExtentList:
@@ -74,7 +100,7 @@ class ImageWriter:
 
     def flush(self) -> None:
         """Return when all that was written is safe."""
-        self.image.flush()
+        self._opened.flush()
 
     def take_snapshot(self, view: View) -> None:
         """Give the target the snapshot of ``view``."""
@@ -82,14 +108,47 @@ class ImageWriter:
         self.image.create_snap(view.name, **SKIP_QUIESCE)
         fault_point("mover.after", "snapshot")
 
+    @contextmanager
+    def numbering(self, data: rados.Ioctx) -> Iterator[None]:
+        """Have the monitors reserve the number of the next snapshot while the block runs.
+
+        ``data`` is the pool with the image's data. A number that is not used is given back.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            self._numbering = pool.submit(reserved_snapshots.reserve, data)
+            try:
+                yield
+            finally:
+                left, self._numbering = self._numbering, None
+                if left is not None and left.exception() is None:
+                    reserved_snapshots.give_back(data, left.result())
+
+    def reserved_number(self) -> Optional[int]:
+        """The number for :meth:`take_numbered`; None: use :meth:`take_snapshot`.
+
+        Waits for the monitors, which were asked before. Snapshots of an image with a journal are
+        taken by librbd, so that they are in the journal.
+        """
+        journal = int(self._opened.features()) & FEATURES["journaling"]
+        return None if self._numbering is None or journal else self._numbering.result()
+
+    def take_numbered(self, view: View, number: int, mark: str) -> None:
+        """Give the target the snapshot of ``view`` with this number, and the copy mark with it."""
+        ioctx, ident = self._ioctx, self._place.image_id
+        self._numbering, self._stale = None, True
+        fault_point("mover.before", "snapshot")
+        reserved_snapshots.take(ioctx, ident, number, view.name, {headers.COPY_KEY: mark})
+        fault_point("mover.after", "snapshot")
+        reserved_snapshots.tell_clients(ioctx, ident)
+
     def protect(self, snapshot: View, protected: bool) -> None:
         """Protect a snapshot of its own, or unprotect it."""
-        change = self.image.protect_snap if protected else self.image.unprotect_snap
+        change = self._opened.protect_snap if protected else self._opened.unprotect_snap
         change(snapshot.name)
 
     def rename(self, snapshot: View, name: str) -> None:
         """Rename a snapshot of its own."""
-        self.image.rename_snap(snapshot.name, name)
+        self._opened.rename_snap(snapshot.name, name)
 
     def remove(self, snapshot: View) -> None:
         """Remove a snapshot of its own, which is not protected."""
@@ -103,22 +162,22 @@ class ImageWriter:
 
     def set_metadata(self, wanted: dict[str, str]) -> None:
         """Give the image this metadata, but for the keys of this module."""
-        there = dict(self.image.metadata_list())
+        there = dict(self._opened.metadata_list())
         for key in there:
             if key not in wanted and key not in headers.OWN_KEYS:
-                self.image.metadata_remove(key)
+                self._opened.metadata_remove(key)
         for key, value in wanted.items():
             if there.get(key) != value:
-                self.image.metadata_set(key, value)
+                self._opened.metadata_set(key, value)
 
     def limit_snapshots(self, limit: int) -> None:
         """Give the image this limit of snapshots."""
-        if int(self.image.get_snap_limit()) != limit:
-            self.image.set_snap_limit(limit)
+        if int(self._opened.get_snap_limit()) != limit:
+            self._opened.set_snap_limit(limit)
 
     def save_mark(self, text: str) -> None:
         """Keep the copy mark."""
-        self.image.metadata_set(headers.COPY_KEY, text)
+        self._opened.metadata_set(headers.COPY_KEY, text)
 
 
 @contextmanager
@@ -129,15 +188,18 @@ def open_writer(ioctx: rados.Ioctx, target: Place) -> Iterator[ImageWriter]:
     """
     with rbd.Image(ioctx, image_id=target.image_id) as image:
         if int(image.features()) & FEATURES["exclusive-lock"]:
-            try:
-                image.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
-            except rbd.Error as error:
-                if abs(error.errno or 0) not in (EBUSY, EROFS):
-                    raise
-                raise MigrationError(
-                    EBUSY,
-                    f"A client has the target {target.spec} open for writing, which is not "
-                    f"complete yet; `rbd status {target.spec}` names it. Stop it: the copy goes on "
-                    "then.",
-                ) from error
-        yield ImageWriter(image)
+            _lock(image, target)
+        yield ImageWriter(image, ioctx, target)
+
+
+def _lock(image: rbd.Image, target: Place) -> None:
+    try:
+        image.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
+    except rbd.Error as error:
+        if abs(error.errno or 0) not in (EBUSY, EROFS):
+            raise
+        raise MigrationError(
+            EBUSY,
+            f"A client has the target {target.spec} open for writing, which is not complete yet; "
+            f"`rbd status {target.spec}` names it. Stop it: the copy goes on then.",
+        ) from error

@@ -12,7 +12,7 @@ So no name ever leads to an image that is not complete, and no write is lost.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from errno import EBUSY, EROFS
@@ -28,13 +28,15 @@ from ...model.errors import MigrationError
 from ...model.jobs.protocol import Tell
 from ...model.migration import Place
 from ...model.watchers import Watcher, name_users
+from ..mover.marks import read_mark
 from ..mover.rbd_reader import metadata_of_users
 from ..session import Session
 from ..users import writers
 from .last_difference import Changes, Known, LastDifference, known_of
 from .lockable import is_lockable, make_lockable, release
-from .open_ends import OpenEnds
+from .open_ends import OpenEnds, SnapshotIds
 from .rounds import Round, RoundCopy
+from .unchanged import round_if_equal
 
 
 @dataclass(frozen=True)
@@ -152,15 +154,13 @@ class Cutover:
         self._lock(ends)
         known = known_of(ends.old, self._sides.migration)
         changes = Changes(ends, doubt=doubt)
-        if reserving is not None:
-            reserving.result()
-        last = self._copy(ends, changes, pool)
+        last = self._copy(ends, changes, pool, reserving)
         unlocking = pool.submit(self._let_into_new, ends)
         naming.result()
         fault_point("cutover.before", "lock")
         keep_locked(self._old, ident, self._session.clients)
         fault_point("cutover.after", "lock")
-        self._require_unchanged(ends, changes, last.comparison_snapshot, known)
+        self._require_unchanged(ends, changes, last, known)
         self.steps.end("looked again")
         self._publish()
         self.steps.end("published")
@@ -228,8 +228,17 @@ class Cutover:
             raise self._busy(users)
         self.steps.end("lock")
 
-    def _copy(self, ends: OpenEnds, changes: Changes, pool: ThreadPoolExecutor) -> Round:
-        """The last round. We have the lock of ``old``, unless a client asks for it."""
+    def _copy(
+        self,
+        ends: OpenEnds,
+        changes: Changes,
+        pool: ThreadPoolExecutor,
+        reserving: Optional[Future[SnapshotIds]],
+    ) -> Round:
+        """The last round. We have the lock of ``old``, unless a client asks for it.
+
+        ``reserving``: the numbers of its snapshots, if they are being reserved.
+        """
         simple = LastDifference(
             session=self._session,
             migration=self._sides.migration,
@@ -239,19 +248,20 @@ class Cutover:
             steps=self.steps,
             tell=self._tell,
         )
-        found = simple.simple() if self._clients_wait else None
-        if found is not None:
-            return simple.copy(*found)
-        last = RoundCopy(
-            session=self._session,
-            migration=self._sides.migration,
-            old=self._sides.old,
-            new=self._sides.new,
-            old_ioctx=self._old,
-            new_ioctx=self._new,
-            tell=self._tell,
-        ).run_up_to_now(ends.old, ends.writer, quick=True)
+        found = simple.simple() if reserving is not None else None
+        if reserving is not None and found is not None:
+            return simple.copy(*found, reserving)
+        last = None if changes.doubt else round_if_equal(ends)
+        if last is None:
+            copy = RoundCopy.between(
+                ends,
+                session=self._session,
+                migration=self._sides.migration,
+                tell=self._tell,
+            )
+            last = copy.run_up_to_now(ends.old, ends.writer, quick=True)
         ends.writer.set_metadata(metadata_of_users(ends.old))
+        ends.writer.limit_snapshots(int(ends.old.get_snap_limit()))
         self.steps.end("round")
         return last
 
@@ -260,22 +270,27 @@ class Cutover:
         self.steps.end("new closed")
 
     def _require_unchanged(
-        self, ends: OpenEnds, changes: Changes, comparison_snapshot: str, known: Known
+        self, ends: OpenEnds, changes: Changes, last: Round, known: Known
     ) -> None:
         """Raise MigrationError unless ``old`` is what it was at the snapshot, and closed.
 
-        ``known``: what users gave it before that was copied.
+        ``known``: what users gave it before that was copied. A client that had the lock may have
+        rolled ``old`` back, which an object map does not tell; not since a snapshot that we took
+        with the lock.
         """
         ident = self._sides.old.image_id
         newest = max(list(ends.old.list_snaps()), key=lambda snapshot: int(snapshot["id"]))
         snap_id, size = int(newest["id"]), headers.size(self._old, ident)
         _, snapshots = image_snapshots.snapshot_ids(self._old, ident)
-        same = newest["name"] == comparison_snapshot and int(newest["size"]) == size
+        same = newest["name"] == last.comparison_snapshot and int(newest["size"]) == size
         same = same and snapshots[-1] == snap_id and not self._users(ends.old)
         # librbd may not have been told yet of one that was removed: the header says it.
         same = same and {view.id for view in known.snapshots} <= set(snapshots)
         same = same and known == known_of(ends.old, self._sides.migration)
-        if same and not len(changes.since(snap_id, comparison_snapshot, ())):
+        varied: Optional[tuple[int, ...]] = ()
+        if last.unchanged:
+            varied = read_mark(self._new, self._sides.new).varied
+        if same and not len(changes.since(snap_id, last.comparison_snapshot, varied)):
             return
         raise MigrationError(
             EBUSY,

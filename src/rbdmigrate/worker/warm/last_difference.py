@@ -9,8 +9,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Iterable
-from concurrent.futures import Executor
-from contextlib import suppress
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from errno import EDQUOT
 from operator import attrgetter
@@ -36,8 +35,9 @@ from ..mover.marks import read_mark
 from ..mover.progress import CopiedSoFar
 from ..mover.rbd_reader import begin_read, grain_of, metadata_of_users
 from ..session import Session
-from .open_ends import OpenEnds
+from .open_ends import OpenEnds, SnapshotIds
 from .rounds import Round, next_name, no_room, older_than, own_snapshots
+from .unchanged import may_read_parent
 
 
 class HeadOf:
@@ -71,13 +71,13 @@ class Changes:
 
     def __init__(self, ends: OpenEnds, *, doubt: bool) -> None:
         self._ends = ends
-        self._doubt = doubt
+        self.doubt = doubt
 
     def since(self, ident: int, name: str, varied: Optional[tuple[int, ...]]) -> ExtentList:
         """The difference of the head to the snapshot; ``varied`` as in the copy mark."""
         image, ioctx = self._ends.old, self._ends.old_ioctx
         size = int(image.size())
-        if self._doubt:
+        if self.doubt:
             where = everything(size)
         else:
             where = since(ioctx, image, self._ends.places[0].image_id, ident, varied)
@@ -149,32 +149,32 @@ class LastDifference:
         return (mark, base) if same else None
 
     def _had_parent(self, base: View) -> bool:
-        """Whether the head, or the base, may read from a parent."""
-        ident = self._ends.places[0].image_id
-        with suppress(rbd.ImageNotFound):
-            if int(self._ends.old.overlap()):
-                return True
-        return headers.parent_overlap(self._ends.old_ioctx, ident, base.id) > 0
+        ioctx, ident = self._ends.old_ioctx, self._ends.places[0].image_id
+        return may_read_parent(self._ends.old, headers.parent_overlap(ioctx, ident, base.id))
 
-    def copy(self, mark: CopyMark, base: View) -> Round:
+    def copy(self, mark: CopyMark, base: View, reserving: Future[SnapshotIds]) -> Round:
         """Copy it; both have the snapshot of the cutover then.
 
-        Raises MigrationError, CopyFailed, and librbd's errors.
+        ``reserving``: the numbers of their snapshots. Where nothing changed they are not used, for
+        both have that of the round before. Raises MigrationError, CopyFailed, and librbd's errors.
         """
         begun, at = time.monotonic(), time.time()
         ends, writer = self._ends, self._ends.writer
-        ids = ends.reserve_snapshots()
         name = next_name(own_snapshots(ends.old, self._migration), self._migration)
         size = int(ends.old.size())
         varied = mark.varied
-        mark = replace(mark, until=ids.old, view=ids.old, reserved=(ids.old, ids.new))
-        marking = self._pool.submit(self._prepare_new, mark)
+        preparing = self._pool.submit(self._prepare_new)
         try:
             changed = self._changes.since(base.id, base.name, varied)
             self._steps.end("difference")
         finally:
-            marking.exception()  # it ends before anything else is done
-        marking.result()
+            preparing.exception()  # it ends before anything else is done
+        preparing.result()
+        if not len(changed) and size == base.size == writer.size():
+            return Round(base.name, 0, time.monotonic() - begun, at, unchanged=True)
+        ids = reserving.result()
+        mark = replace(mark, until=ids.old, view=ids.old, reserved=(ids.old, ids.new))
+        writer.save_mark(mark.to_json())
         taken = self._pool.submit(self._take_old, ids.old, name)
         try:
             copied = self._copied(mark, View(ids.old, name, size), base, changed)
@@ -193,10 +193,10 @@ class LastDifference:
         self._take_new(ids.new, name, done)
         return Round(name, copied, time.monotonic() - begun, at)
 
-    def _prepare_new(self, mark: CopyMark) -> None:
-        """Say what is about to be copied, and bring over what users keep with the image."""
-        self._ends.writer.save_mark(mark.to_json())
+    def _prepare_new(self) -> None:
+        """Bring over what users keep with the image."""
         self._ends.writer.set_metadata(metadata_of_users(self._ends.old))
+        self._ends.writer.limit_snapshots(int(self._ends.old.get_snap_limit()))
 
     def _take_old(self, snap_id: int, name: str) -> tuple[int, ...]:
         """Take the snapshot of ``old``; the ids of older ones."""

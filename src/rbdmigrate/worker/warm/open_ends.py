@@ -85,8 +85,8 @@ class OpenEnds:
         return self._closing.enter_context(self._session.rados.open_ioctx2(pool_id))
 
     def _give_back(self) -> None:
-        for data, snap_id in self._reserved:
-            reserved_snapshots.give_back(data, snap_id)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda one: reserved_snapshots.give_back(*one), self._reserved))
 
     def used(self, snap_id: int) -> None:
         """A snapshot has got this number, or may have."""

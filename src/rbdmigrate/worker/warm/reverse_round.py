@@ -8,18 +8,15 @@ states; its copy mark says where the next round, or the abort, goes on.
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from errno import EBUSY, ENOENT, ESTALE
-from typing import Optional
 
 import rados
 import rbd
 
-from ...cluster import headers, image_snapshots
+from ...cluster import headers
 from ...cluster.lock_out import keep_locked, lock_out
 from ...faults import fault_point
-from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
 from ...model.jobs.acts import ReverseRound, WarmEnds
 from ...model.jobs.answers import CopiedBack
@@ -30,7 +27,8 @@ from ..session import Session
 from ..users import writers
 from .going_back import begin
 from .open_ends import OpenEnds
-from .rounds import Round, RoundCopy, difference_left, require_snapshots_that_hold
+from .rounds import RoundCopy, difference_left, require_snapshots_that_hold
+from .unchanged import round_if_equal
 
 
 def copy_back(session: Session, ends: WarmEnds, act: ReverseRound, tell: Tell) -> CopiedBack:
@@ -92,7 +90,7 @@ def _copied(
     """Copy one round; the source is locked for good then, without a moment in between."""
     with closing(OpenEnds(session=session, old=ends.target, new=ends.source)) as opened:
         require_snapshots_that_hold(session, opened.old_ioctx, opened.old, ends.target, act.fenced)
-        done = _unless_equal(opened, ends)
+        done = round_if_equal(opened)
         if done is None:
             copy = RoundCopy.between(opened, session=session, migration=ends.id, tell=tell)
             done = copy.run_up_to_now(opened.old, opened.writer, stays=act.comparison_snapshot)
@@ -101,36 +99,3 @@ def _copied(
         fault_point("reverse.after", "lock")
         scan, _ = difference_left(opened, read_mark(opened.new_ioctx, ends.source), done)
     return CopiedBack(done.comparison_snapshot, done.bytes, done.seconds, done.at, scan)
-
-
-def _unless_equal(opened: OpenEnds, ends: WarmEnds) -> Optional[Round]:
-    """A round without a snapshot of its own, where nothing was written since the one before.
-
-    None: something was, or only looking at each object would tell.
-    """
-    begun, at = time.monotonic(), time.time()
-    mark = read_mark(opened.new_ioctx, ends.source)
-    base = _newest(opened, mark)
-    if base is None:
-        return None
-    before = Round(base, 0, 0.0, at)
-    _, left = difference_left(opened, mark, before)
-    if left != 0 or int(opened.old.size()) != int(opened.writer.image.size()):
-        return None
-    return Round(base, 0, time.monotonic() - begun, at)
-
-
-def _newest(opened: OpenEnds, mark: CopyMark) -> Optional[str]:
-    """The name of the target's newest snapshot, if all of its snapshots were copied as they are."""
-    if mark.view is not None or mark.mixed or mark.removing is not None:
-        return None
-    there = image_snapshots.of_users(opened.old_ioctx, opened.places[0].image_id)
-    ids = tuple(snapshot.snap_id for snapshot in there)
-    if ids != mark.sources or not ids or ids[-1] != mark.base:
-        return None
-    copies = {s.id: (s.name, s.protected) for s in opened.writer.snapshots()}
-    same = all(
-        copies.get(copy) == (snapshot.name, snapshot.protected)
-        for snapshot, copy in zip(there, mark.targets)
-    )
-    return there[-1].name if same else None

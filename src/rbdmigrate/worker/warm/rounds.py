@@ -31,6 +31,7 @@ from ...model.migration import Place
 from ...model.rounds import in_step, round_prefix, round_snapshot
 from ...model.watchers import name_users
 from ..copy.estimate import changed
+from ..image_objects import data_pool_id
 from ..mover.candidates import exact_within, flattened, maps_hold, pairs, since
 from ..mover.copy import DiskCopy
 from ..mover.image_writer import ImageWriter
@@ -51,6 +52,7 @@ class Round:
     """What one round did: the snapshot's name, and bytes and seconds of its copy.
 
     ``resumed``: it completed one that was cut off, so that its snapshot is older than ``at``.
+    ``unchanged``: nothing was written since the round before, whose snapshot it has.
     """
 
     comparison_snapshot: str
@@ -58,6 +60,7 @@ class Round:
     seconds: float
     at: float
     resumed: bool = False
+    unchanged: bool = False
 
 
 class RoundCopy:
@@ -111,10 +114,12 @@ class RoundCopy:
         before = mark = read_mark(self._new_ioctx, self._new)
         drop_reserved(mark, (self._old_ioctx, self._old), (self._new_ioctx, self._new))
         self._reader.twin = self._twin(writer)
-        name, ident, older = self._snapshot(image, mark)
-        if mark.total is None:
-            mark = replace(mark, total=self._total(image, ident))
-        mark = self._copy(writer, replace(mark, until=ident))
+        data = data_pool_id(self._new_ioctx, self._new.image_id)
+        with self._session.rados.open_ioctx2(data) as pool, writer.numbering(pool):
+            name, ident, older = self._snapshot(image, mark)
+            if mark.total is None:
+                mark = replace(mark, total=self._total(image, ident))
+            mark = self._copy(writer, replace(mark, until=ident))
         mark = replace(mark, varied=self._varied(before, ident, older, writer.object_size))
         writer.save_mark(mark.to_json())
         writer.limit_snapshots(int(image.get_snap_limit()))
@@ -255,9 +260,10 @@ def no_room(place: Place) -> MigrationError:
 def drop_reserved(
     mark: CopyMark, old: tuple[rados.Ioctx, Place], new: tuple[rados.Ioctx, Place]
 ) -> None:
-    """Remove what a cutover left that was cut off while it took its snapshots."""
+    """Remove what was left by a copy that was cut off while it took its snapshots."""
     for snap_id, (ioctx, place) in zip(mark.reserved or (), (old, new)):
-        drop_map(ioctx, place.image_id, snap_id)
+        if snap_id:
+            drop_map(ioctx, place.image_id, snap_id)
 
 
 def synchronize(
@@ -281,6 +287,7 @@ def synchronize(
     writer.save_mark(replace(mark, synchronized=True).to_json())
     if isinstance(act, Arm):
         last = copy.run(image, writer, quick=True)
+        writer.reload()
         opened.reserve_snapshots()  # their numbers have to be above all others of the images
         done.append(last)
         mark = read_mark(opened.new_ioctx, ends.target)

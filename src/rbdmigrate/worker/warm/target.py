@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from errno import EEXIST, EINVAL, EOPNOTSUPP
@@ -11,7 +11,7 @@ from typing import Optional
 import rados
 import rbd
 
-from ...cluster import headers, surgery
+from ...cluster import headers, image_snapshots, surgery
 from ...cluster.lock_out import let_in
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
@@ -58,7 +58,9 @@ def create(session: Session, ends: WarmEnds, layout: LayoutOptions) -> str:
         ident = headers.image_id(ioctx, place.image) or ""
         mark = CopyMark(0, mixed=parent is not None)  # it has the data of its parent
         with rbd.Image(ioctx, image_id=ident) as image:
-            ImageWriter(image).set_metadata(metadata)  # librbd gives a clone those of its parent
+            ImageWriter(image, ioctx, place).set_metadata(
+                metadata
+            )  # librbd gives a clone those of its parent
             image.metadata_set(headers.COPY_KEY, mark.to_json())
             fault_point("warm.marked")
             image.metadata_set(headers.WARM_KEY, ends.id)
@@ -162,10 +164,19 @@ def _require_protectable(image: rbd.Image, layout: LayoutOptions, features: int)
             )
 
 
-def remove_image(session: Session, ioctx: rados.Ioctx, name: str, ident: str) -> None:
+def remove_image(
+    session: Session,
+    ioctx: rados.Ioctx,
+    name: str,
+    ident: str,
+    *,
+    last: str = "",
+    before_last: Callable[[], None] = lambda: None,
+) -> None:
     """Remove an image of ours with its snapshots, also one that was made or removed in part.
 
-    It may be in the trash. Raises ``rbd.ImageBusy`` when somebody has it open.
+    It may be in the trash. ``last``, ``before_last``: as for :func:`remove_snapshots`. Raises
+    ``rbd.ImageBusy`` when somebody has it open.
     """
     if not ident:
         listed = headers.listed_id(ioctx, name)
@@ -174,7 +185,7 @@ def remove_image(session: Session, ioctx: rados.Ioctx, name: str, ident: str) ->
         return
     let_in(ioctx, ident)
     with suppress(rbd.ImageNotFound):
-        remove_snapshots(session, ioctx, name, ident)
+        remove_snapshots(session, ioctx, name, ident, last=last, before_last=before_last)
         if headers.trash_entry(ioctx, ident) is not None:
             session.rbd.trash_remove(ioctx, ident, force=True)
         else:
@@ -186,7 +197,11 @@ def remove_image(session: Session, ioctx: rados.Ioctx, name: str, ident: str) ->
 
 
 def drop_round_snapshots(ioctx: rados.Ioctx, ident: str, migration: str) -> None:
-    """Remove the snapshots of our rounds from an image."""
+    """Remove the snapshots of our rounds from an image, which is opened only if it has any."""
+    names = image_snapshots.snapshot_names(ioctx, ident)
+    ours = any(name.startswith(round_prefix(migration)) for name in names)
+    if not ours and not any(s.in_trash for s in image_snapshots.snapshots(ioctx, ident)):
+        return
     with suppress(rbd.ImageNotFound), rbd.Image(ioctx, image_id=ident) as image:
         drop_rounds(image, migration)
 
