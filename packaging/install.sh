@@ -15,7 +15,7 @@ OLDEST_PYTHON=9 NEWEST_PYTHON=14 # of Python 3
 STARTED_IN=$PWD
 cd / # root runs this: it must not use files of the current directory
 
-action=install module_dir='' dry_run='' force=''
+action=install module_dir='' dry_run='' force='' python=''
 
 usage() {
     cat <<'TEXT'
@@ -95,8 +95,9 @@ for name in sys.argv[1:]:
 TEXT
 }
 
+# Sets 'python' to the program of the Python that is embedded in ceph-mgr, if there is one.
 check_manager() {
-    local manager release python minor found missing
+    local manager release minor found missing
     if ! manager=$(command -v ceph-mgr); then
         refuse "ceph-mgr is not installed on this host"
         return
@@ -108,6 +109,7 @@ check_manager() {
     minor=$(embedded_python "$manager")
     # Workers run with the system's Python, not with the first one on the administrator's PATH.
     if ! python=$(PATH=/usr/bin:$PATH command -v "python3.$minor"); then
+        python=''
         refuse "the program python3.$minor, of the version that ceph-mgr has in it, is not installed; workers run with it"
         return
     fi
@@ -176,6 +178,8 @@ install_all() {
     act cp -r "$SOURCE/mgr_module/rbd_migration" "$SOURCE/src/rbdmigrate" "$stage"
     act find "$stage" -name __pycache__ -prune -exec rm -rf {} +
     [ -n "$dry_run" ] || drop_ins >"$stage/$LIST"
+    # Workers may not write to the module directory, and would compile all modules at each start.
+    [ -z "$python" ] || act "$python" -I -m compileall -q -s "$stage" -p "$module_dir" "$stage"
     act chmod -R u=rwX,go=rX "$stage"
     remove_drop_ins
     for folder in "${FOLDERS[@]}"; do

@@ -99,8 +99,22 @@ class TestInstallScript:
         assert f"rbd_migration {rbdmigrate.__version__} -> {host.modules}" in said
         assert host.found() == OURS
         assert (host.modules / "rbd_migration" / "module.py").is_file()
-        assert not list(host.modules.rglob("__pycache__"))
         assert [path.name for path in host.modules.parent.iterdir()] == ["mgr"]
+
+    def test_what_is_installed_is_compiled_for_the_manager(self, host: Host, tree: Path) -> None:
+        stale = tree / "src" / "rbdmigrate" / "__pycache__" / "stale.cpython-39.pyc"
+        stale.parent.mkdir(exist_ok=True)
+        stale.touch()
+        host.install(script=tree / "packaging" / "install.sh")
+        engine = host.modules / "rbdmigrate"
+        assert not (engine / "__pycache__" / stale.name).exists()
+        sources = [path for name in OURS for path in (host.modules / name).rglob("*.py")]
+        assert len(list(host.modules.rglob("*.pyc"))) == len(sources)
+        (compiled,) = (engine / "worker" / "__pycache__").glob("main.*.pyc")
+        source = engine / "worker" / "main.py"
+        assert str(source).encode() in compiled.read_bytes()  # for tracebacks
+        made_from = int.from_bytes(compiled.read_bytes()[8:12], "little")  # PEP 552
+        assert made_from == int(source.stat().st_mtime)  # so it is used
 
     def test_all_can_be_read_by_the_manager(self, host: Host) -> None:
         host.install()
@@ -121,6 +135,7 @@ class TestInstallScript:
         assert shown.words[1:] == ["--dry-run"]
         done = re.sub(r"(rbd_migration)\.\d+", r"\1.6555", host.install("--dry-run"))
         done = done.replace(str(host.modules), "/usr/share/ceph/mgr")
+        done = re.sub(r"/\S+/python3\.\d+", "/usr/bin/python3.11", done)
         done = done.replace(str(REPOSITORY), "/opt/rbd_migration")
         assert [line.text for line in shown.output] == done.splitlines()
 
