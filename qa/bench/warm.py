@@ -25,6 +25,7 @@ from rbdmigrate.model.verification import Verification, Verify
 GIB = 1 << 30
 TIB = 1 << 40
 _DEEP_CP = "rbd deep cp"
+_REST = 1.5  # seconds after which the monitors number a snapshot at once
 
 
 def run(rig: Rig) -> Result:
@@ -55,6 +56,7 @@ def _copies(rig: Rig, worker: KilledWorker, result: Result) -> None:
 
 def _ours(rig: Rig, worker: KilledWorker, size: int, data: int) -> float:
     with _prepared(rig, worker, size, data) as image:
+        time.sleep(_REST)
         return timed(lambda: worker.run(image.ends, acts.Execute()))
 
 
@@ -67,7 +69,7 @@ def _deep_cp(rig: Rig, size: int, data: int) -> float:
 
 
 def _pauses(rig: Rig, worker: KilledWorker, result: Result) -> None:
-    """Cutovers of images that their client closed a moment ago."""
+    """Cutovers as by an agent, of images that their client closed a moment ago."""
     times = 2 if rig.quick else 10
     for what, size in (("256 MiB", 256 * MIB), ("1 TiB", TIB)):
         samples = [_pause(rig, worker, size) for _ in range(times)]
@@ -84,8 +86,8 @@ def _pause(rig: Rig, worker: KilledWorker, size: int) -> float:
         worker.run(image.ends, acts.Arm())
         with opened(rig.client, image.source, read_only=False) as client:
             client.write(b"last" * 1024, 0)
-        time.sleep(1)  # the monitors are at rest
-        done = worker.run(image.ends, acts.CutOver())
+        time.sleep(_REST)
+        done = worker.run(image.ends, acts.CutOver(clients_wait=True))
         assert isinstance(done, CutOverDone)
         return done.pause
 
@@ -115,7 +117,7 @@ def _abort(rig: Rig, worker: KilledWorker, much: int, little: int, *, refreshed:
         if refreshed:
             worker.run(image.ends, acts.ReverseRound(done.comparison_snapshot))
         _write(rig, image.target, much, little)
-        time.sleep(1)  # the monitors are at rest
+        time.sleep(_REST)
         return timed(lambda: worker.run(image.ends, acts.Abort(cut_over=True)))
 
 

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from errno import EIO
 from typing import BinaryIO, Optional
 
@@ -41,6 +42,7 @@ from .session import KEPT_OPEN, Session
 _PR_SET_PDEATHSIG = 1
 _M_ARENA_MAX = -8  # malloc.h
 _PR_SET_DUMPABLE = 4
+_IDLE = 2.0  # seconds without a job
 _UNREADABLE = 2  # exit code: the parent said what this version cannot read
 
 
@@ -171,11 +173,12 @@ def main() -> None:
 
 def _next_job(session: Session, jobs: queue.Queue[DoJob]) -> DoJob:
     """Wait for a job; what the last one left open for it is closed when none comes soon."""
+    with suppress(queue.Empty):
+        return jobs.get(timeout=_IDLE)
+    give_back_memory()
     if session.kept_open is not None:
-        try:
-            return jobs.get(timeout=KEPT_OPEN)
-        except queue.Empty:
-            session.close_kept()
-    if jobs.empty():
+        with suppress(queue.Empty):
+            return jobs.get(timeout=KEPT_OPEN - _IDLE)
+        session.close_kept()
         give_back_memory()
     return jobs.get()
