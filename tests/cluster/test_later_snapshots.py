@@ -57,6 +57,36 @@ def test_only_the_difference_is_copied_until_the_commit(client, migration, pools
         unprotect(client, spec)
 
 
+def test_what_clients_write_after_the_last_snapshot_is_noticed(client, migration, pools):
+    source, target = begun(client, migration, pools)
+    assert migration.report(target)["source_went_on"] is None
+
+    def went_on(name):
+        migration.text("execute", target, "--snap", name)
+        return migration.wait(target, "executed")["source_went_on"]
+
+    snap(client, source, "two", 5)
+    with opened(client, source, read_only=False) as image:
+        image.write(b"later" * 1024, MIB)
+    assert went_on("two") == "clients wrote 5120 bytes to it"
+    said = migration.refused(EPERM, "commit", target)
+    assert f"went on after {source}@two, which {target} holds: clients wrote 5120 bytes" in said
+    assert "What clients wrote to the source after that" in migration.text("status", target)
+    with opened(client, source, read_only=False) as image:
+        image.create_snap("three")
+        assert went_on("three").startswith("it is open for writing by client.")
+        image.resize(image.size() + 4096)
+        image.create_snap("four")
+        image.resize(image.size() + 4096)
+    assert went_on("four").startswith("its size became ")
+    snap(client, source, "five", 6)
+    assert went_on("five") is None
+    migration.text("commit", target)
+    assert content(client, target) == content(client, source)
+    for spec in (source, target):
+        unprotect(client, spec)
+
+
 def test_what_is_refused_changes_nothing(client, migration, pools):
     source, target = begun(client, migration, pools)
     plain = f"{pools[0]}/plain"
@@ -100,7 +130,9 @@ def test_an_older_one_is_refused_and_its_own_takes_the_request_back(client, migr
     migration.text("execute", target, "--snap", "three")
     migration.text("execute", target, "--snap", "two")
     migration.text("resume", target)
-    assert migration.text("commit", target).startswith(f"{source}@two -> {target}: committed")
+    assert "went on after" in migration.refused(EPERM, "commit", target)  # up to three
+    said = migration.text("commit", target, "--force")
+    assert said.startswith(f"{source}@two -> {target}: committed")
     assert content(client, target) == content(client, source, "two")
     for spec in (source, target):
         unprotect(client, spec)

@@ -21,16 +21,20 @@ from rbdmigrate.control.lifecycle.later_snapshot import (
 from rbdmigrate.control.lifecycle.observed import with_observation
 from rbdmigrate.control.lifecycle.requests import to_commit
 from rbdmigrate.control.lifecycle.situation import Situation
+from rbdmigrate.control.lifecycle.verification import left_behind, may_commit
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.import_source import Import, LaterSnapshot
 from rbdmigrate.model.jobs.answers import Copied
 from rbdmigrate.model.migration import Failure, Migration, Place
 from rbdmigrate.model.migration_codec import decode, encode
 from rbdmigrate.model.observation import Observation
-from rbdmigrate.model.states import ActKind, Goal, Method, State
+from rbdmigrate.model.states import ActKind, Goal, HoldReason, Method, State
 from rbdmigrate.model.target_header import TargetHeader
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 from rbdmigrate.model.watchers import Watcher
+from tests.fakes.loading import load
+
+waits = load().module("engine.reconcile.verification").waits
 
 NOW = 1_000_000.0
 EXECUTE = RunAct(ActKind.EXECUTE)
@@ -200,3 +204,38 @@ def test_an_id_gives_way_to_the_name():
     del by_id["snap_name"]
     imported = Import(json.dumps(by_id))
     assert json.loads(imported.at_snapshot("tuesday")) == {**SPEC, "snap_name": "tuesday"}
+
+
+def held(went_on, **changes):
+    """The record when the later snapshot is copied."""
+    asked = record(imported=Import(MONDAY, later=LaterSnapshot(later("tuesday"))), **changes)
+    assert not left_behind(asked)
+    answer = Copied(8, True, 4096, snapshots=("monday", "tuesday"), size=1 << 30, went_on=went_on)
+    done = replace(holds_later(asked, answer), state=State.EXECUTED, copy_checked=True)
+    return decode(encode(done))
+
+
+def later(name):
+    return json.dumps({**SPEC, "snap_name": name})
+
+
+def test_what_clients_did_after_it_is_committed_without_by_force_alone():
+    m = held("clients wrote 512 bytes to it")
+    with pytest.raises(
+        MigrationError, match="went on after hdd/vm@tuesday, which ssd/vm"
+    ) as raised:
+        to_commit(m, force=False)
+    assert raised.value.errno == EPERM
+    assert may_commit(to_commit(m, force=True), NOW)
+    assert to_commit(held(""), force=False).goal is Goal.COMMITTED
+
+
+def test_it_is_not_committed_by_itself_then_and_says_why():
+    m = held("clients wrote 512 bytes to it", goal=Goal.COMMITTED, verify=Verify.NONE)
+    assert not may_commit(m, NOW)
+    hold = waits(m, NOW)
+    assert (hold.reason, hold.until) == (HoldReason.OPERATOR, None)
+    assert "clients wrote 512 bytes to it" in hold.message
+    m = held("", goal=Goal.COMMITTED, verify=Verify.NONE)
+    assert may_commit(m, NOW)
+    assert waits(m, NOW) is None

@@ -43,6 +43,8 @@ class Import:
     sentences about changes during the copy. ``makers`` are the numbers of the RADOS clients that
     may have created the target: an image's id begins with the number of the client that created
     it, which proves the owner of a half-created target. ``later``: what it goes on to next.
+    ``went_on``: what clients did to the source after the later snapshot that was copied last, a
+    clause about it such as "clients wrote 4096 bytes to it"; empty: nothing.
     """
 
     spec: str
@@ -55,6 +57,7 @@ class Import:
     changes: tuple[str, ...] = ()
     makers: tuple[int, ...] = ()
     later: Optional[LaterSnapshot] = None
+    went_on: str = ""
 
     @property
     def source(self) -> SourceSpec:

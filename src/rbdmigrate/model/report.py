@@ -92,6 +92,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "reverse_rounds": reverse_report(m, live.source_age),
         "source_spec": None if m.imported is None else m.imported.redacted(),
         "later_snapshot": (m.imported.later_name or None) if m.imported is not None else None,
+        "source_went_on": (m.imported.went_on or None) if m.imported is not None else None,
         "source_changes": [] if m.imported is None else list(m.imported.changes),
         "checksums": _checksums(m),
         "target": str(m.target.spec),
@@ -259,6 +260,11 @@ def _choice(m: Migration) -> str:
             return f"{execute} copies the data; start the clients when it is executed"
         return f"Start the clients on the target, then {execute}"
     if m.state is State.EXECUTED and m.goal in (Goal.PREPARED, Goal.EXECUTED):
+        if m.imported is not None and m.imported.went_on:
+            return (
+                "What clients wrote to the source after that snapshot is not on the target: stop "
+                f"them, take another one, and `ceph rbd migration execute {target} --snap` it"
+            )
         if m.imported is not None and m.imported.changes:
             return (
                 "All data is on the target, and its source changed meanwhile: `ceph rbd migration "

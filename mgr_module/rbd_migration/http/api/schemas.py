@@ -227,6 +227,13 @@ REPORT: Tuple[Field, ...] = (
         "The later snapshot that an import goes on to; null when it holds the one asked for.",
         nullable=True,
     ),
+    field(
+        "source_went_on",
+        "string",
+        "What clients did to an import's source after the later snapshot that was copied last; "
+        "null: nothing.",
+        nullable=True,
+    ),
     field("source_changes", "array", "What changed at an import's source during the copy."),
     field(
         "checksums",

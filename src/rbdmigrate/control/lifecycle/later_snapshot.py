@@ -121,6 +121,11 @@ def holds_later(m: Migration, answer: Copied) -> Migration:
         source=replace(m.source, image=name),
         snapshots=len(answer.snapshots),
         imported=replace(
-            imported, spec=spec, later=None, size=answer.size, snapshots=answer.snapshots
+            imported,
+            spec=spec,
+            later=None,
+            size=answer.size,
+            snapshots=answer.snapshots,
+            went_on=answer.went_on,
         ),
     )

@@ -18,7 +18,14 @@ from ...model.reverse_rounds import shown_interval
 from ...model.states import Goal, HoldReason, Method, State
 from ...model.units import format_seconds, format_size
 from ...model.verification import Outcome, Verify
-from .verification import at_least, covers, describe_differences, needs_full_verification, passed
+from .verification import (
+    at_least,
+    covers,
+    describe_differences,
+    left_behind,
+    needs_full_verification,
+    passed,
+)
 
 _COMPARABLE = (State.EXECUTED, State.CUT_OVER, State.VERIFYING, State.VERIFIED)
 _COMMITTABLE = (*_COMPARABLE, State.COMMITTING)
@@ -195,8 +202,19 @@ def to_commit(m: Migration, *, force: bool) -> Migration:
             f"run `ceph rbd migration execute {target}` and wait until it is executed.",
         )
     if not force:
+        _refuse_left_behind(m)
         refuse_unverified(m)
     return replace(cleared_for_retry(m), goal=Goal.COMMITTED, force_commit=force, soak_ended=True)
+
+
+def _refuse_left_behind(m: Migration) -> None:
+    """Raise MigrationError(EPERM) where clients went on writing to the source of an import."""
+    if left_behind(m):
+        raise MigrationError(
+            EPERM,
+            f"{left_behind(m)}; stop the clients, take another snapshot, and give it to `ceph rbd "
+            f"migration execute {m.target.spec} --snap`, or add --force to commit without that.",
+        )
 
 
 def _refuse_before_cut_over(m: Migration, why: str) -> None:

@@ -222,6 +222,19 @@ def needs_full_verification(m: Migration) -> bool:
     return v is None or v.mode is not Verify.FULL or v.outcome is not Outcome.PASSED
 
 
+def left_behind(m: Migration) -> str:
+    """What clients did to the source of an import after its last snapshot, a sentence without its
+    full stop; empty: they did nothing.
+    """
+    imported = m.imported
+    if imported is None or imported.later is not None or not imported.went_on:
+        return ""
+    return (
+        f"The source went on after {imported.source.label()}, which {m.target.spec} holds: "
+        f"{imported.went_on}"
+    )
+
+
 def soak_began(m: Migration) -> Optional[float]:
     """The time when the soak time began: the end of the verification, else of copy or cutover.
 
@@ -266,7 +279,7 @@ def may_commit(m: Migration, now: float) -> bool:
     """Whether the commit may follow automatically."""
     if m.force_commit:
         return True
-    if needs_full_verification(m):
+    if needs_full_verification(m) or left_behind(m):
         return False
     # The wall clock of one manager may be ahead, and a commit cannot be taken back: the time has to
     # have passed on monotonic clocks too.

@@ -17,6 +17,7 @@ from ...control.lifecycle.verification import (
     begun,
     describe_differences,
     due,
+    left_behind,
     needs_full_verification,
     passed,
     soak_ends,
@@ -85,6 +86,13 @@ def waits(m: Migration, now: float) -> Optional[Hold]:
     if m.method is Method.WARM and m.cut_over_at is None:
         return None
     target, v = m.target.spec, m.verification
+    if left_behind(m) and not m.force_commit:
+        return Hold(
+            HoldReason.OPERATOR,
+            f"{left_behind(m)}. `ceph rbd migration execute {target} --snap` copies a later "
+            f"snapshot, `ceph rbd migration commit {target} --force` commits all the same, `ceph "
+            f"rbd migration abort {target}` gives it up.",
+        )
     if needs_full_verification(m) and m.imported is not None and not m.force_commit:
         return Hold(
             HoldReason.OPERATOR,

@@ -48,7 +48,7 @@ class Copied:
     writing meanwhile. ``bytes_total``: what the source holds. ``changes``: sentences about what
     changed about an external source. ``header``: the target as the copy made it, if it was not
     complete before. ``snapshots``: of an RBD image, the names of those that the target has now;
-    ``size``: bytes of the last one.
+    ``size``: bytes of the last one. ``went_on``: of a later snapshot, as in the record.
     """
 
     version: Optional[int]
@@ -58,6 +58,7 @@ class Copied:
     header: Optional[TargetHeader] = None
     snapshots: tuple[str, ...] = ()
     size: Optional[int] = None
+    went_on: str = ""
 
 
 @dataclass(frozen=True)

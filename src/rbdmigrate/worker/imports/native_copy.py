@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from errno import EEXIST, EINVAL, ENOENT, EPERM
+from functools import partial
 from typing import Optional
 
 import rbd
@@ -26,7 +27,7 @@ from ...model.import_policy import ImportPolicy
 from ...model.inspection import Inspection, SnapshotInfo
 from ...model.jobs.acts import Execute, ImportEnds
 from ...model.jobs.answers import Copied
-from ...model.jobs.protocol import Tell
+from ...model.jobs.protocol import Progress, Tell
 from ...model.layout import FEATURES, LayoutOptions
 from ...model.migration import Place
 from ...model.source_spec import SourceSpec
@@ -43,6 +44,7 @@ from .copied import copied
 from .history import HistorySide, history_until
 from .other_cluster import SourceCluster, connected
 from .source_access import resolver, resolver_of
+from .went_on import went_on
 
 
 @contextmanager
@@ -165,6 +167,10 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
         version = watch.ended()
         header = target_header(ioctx, target.image_id, headers.OWN_KEYS)
         views = history_until(reader, done.until)
+        after = ""
+        if ends.imported.later is not None:
+            alive = partial(tell, Progress())
+            after = went_on(cluster.rados, source, place.image_id, done.until, alive)
         return Copied(
             version,
             watch.alone,
@@ -172,6 +178,7 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
             header=header,
             snapshots=tuple(view.name for view in views),
             size=views[-1].size if views else None,
+            went_on=after,
         )
 
 

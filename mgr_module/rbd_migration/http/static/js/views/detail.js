@@ -178,6 +178,9 @@ function troubles(report) {
           hold.until && hold.reason !== "window" ? [" Until ", h("time", { datetime: hold.until }, time(hold.until)), "."] : null,
         )
       : null,
+    report.source_went_on
+      ? h("p", { class: "alert warning" }, h("strong", {}, "The source went on. "), sentence(`After that snapshot ${report.source_went_on}`))
+      : null,
     (report.source_changes ?? []).map((text) => h("p", { class: "alert warning" }, h("strong", {}, "The source changed. "), sentence(text))),
     report.slowed.map((text) => h("p", { class: "alert info" }, h("strong", {}, "It is slowed down. "), sentence(text))),
     report.copied_by ? h("p", { class: "alert info" }, h("strong", {}, "A client copies. "), `Copied by ${report.copied_by}.`) : null,
