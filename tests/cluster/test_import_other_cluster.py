@@ -10,7 +10,7 @@ import pytest
 from qa.devcluster import Cluster, ClusterOptions
 from qa.imports.source_cluster import POOL, SNAPSHOT, USER, fill, wanted_digests
 from qa.releases.catalogue import SOURCE_CLUSTER
-from qa.workload.images import HEAD, MIB, content, digests, make_image, names, omap, place
+from qa.workload.images import HEAD, MIB, content, digests, make_image, names, omap, opened, place
 from qa.workload.module_options import module_options
 from tests.cluster.importing import text
 from tests.cluster.test_import_native import history, metadata, unprotect, write_head
@@ -106,6 +106,13 @@ def test_the_difference_until_a_later_snapshot(cluster, client, migration, pools
     migration.ask("run", source_image=target, verify="full", **given)
     first = migration.wait(target, "executed")
     write_head(far, source, 9)
+    made.rbd("snap", "create", f"{source}@nearly")
+    with opened(far, source, read_only=False) as image:
+        image.write(b"of a client that was forgotten", 0)
+    migration.text("execute", target, "--snap", "nearly")
+    went_on = migration.wait(target, "executed")["source_went_on"]
+    assert went_on == "clients wrote 30 bytes to it"
+    migration.refused(EPERM, "commit", target)
     made.rbd("snap", "create", f"{source}@last")
     migration.text("execute", target, "--snap", "last")
     report = migration.wait(target, "executed")
