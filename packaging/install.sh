@@ -109,7 +109,6 @@ check_manager() {
     minor=$(embedded_python "$manager")
     # Workers run with the system's Python, not with the first one on the administrator's PATH.
     if ! python=$(PATH=/usr/bin:$PATH command -v "python3.$minor"); then
-        python=''
         refuse "the program python3.$minor, of the version that ceph-mgr has in it, is not installed; workers run with it"
         return
     fi

@@ -13,9 +13,9 @@ from qa.model.killed_worker import ActFailed, answer_of, killed_worker
 from qa.workload.images import HEAD, content, digests, make_image, opened, place
 from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Place
 from rbdmigrate.model.rounds import round_prefix
 from rbdmigrate.model.verification import Outcome, Verification, Verify
+from tests.cluster.test_warm_worker import ends_of, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -36,16 +36,13 @@ def specs(pools):
 
 
 @pytest.fixture
-def prepared(client, pools, specs, worker):
+def prepared(client, specs, worker):
     """Prepares the migration of the image that is there; its ends."""
 
     def prepare():
-        source, target = (Place(pool, "", "image", client.pool_lookup(pool)) for pool in pools)
-        with opened(client, specs[0]) as image:
-            source = replace(source, image_id=image.id())
-        ends = acts.WarmEnds(IDENT, source, target)
+        ends = ends_of(client, int(IDENT, 16), *specs)
         made = worker.run(ends, acts.Prepare(LayoutOptions()))
-        return replace(ends, target=replace(target, image_id=made.target_id))
+        return replace(ends, target=replace(ends.target, image_id=made.target_id))
 
     return prepare
 
@@ -136,10 +133,7 @@ def test_what_is_changed_during_the_cutover_undoes_it(client, specs, worker, pre
     worker.run(ends, acts.Execute())
     with worker.held_at("cutover.before", "lock") as held:
         cutover = worker.begin(ends, acts.CutOver())
-        deadline = time.monotonic() + 60
-        while not held.waits():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(held.waits)
         ident = ends.source.image_id
         with place(client, source) as ioctx, rbd.Image(ioctx, image_id=ident) as image:
             image.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)  # a rollback does not ask for it

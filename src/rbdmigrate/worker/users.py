@@ -29,6 +29,15 @@ def writers(
     session: Session, ioctx: rados.Ioctx, image: rbd.Image, fenced: Collection[str]
 ) -> list[Watcher]:
     """Who has the image open for writing, but for ourselves and our dead workers (``fenced``)."""
+    return [
+        watcher
+        for watcher in other_writers(ioctx, image, session.clients)
+        if watcher.address not in fenced
+    ]
+
+
+def other_writers(ioctx: rados.Ioctx, image: rbd.Image, clients: Collection[int]) -> list[Watcher]:
+    """Who has the image open for writing, but for these clients."""
     holder = headers.lock_holder(ioctx, ident_of(image))
     return [
         Watcher(
@@ -38,7 +47,7 @@ def writers(
             kernel=int(watcher["cookie"]) >= _KERNEL_COOKIES,
         )
         for watcher in image.watchers_list()
-        if int(watcher["id"]) not in session.clients and str(watcher["addr"]) not in fenced
+        if int(watcher["id"]) not in clients
     ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from errno import EAGAIN, EBUSY, EINVAL, EPERM
 
+from ...model.bounds import shortened
 from ...model.errors import MigrationError
 from ...model.import_source import Import, LaterSnapshot
 from ...model.jobs.answers import Copied
@@ -126,6 +127,6 @@ def holds_later(m: Migration, answer: Copied) -> Migration:
             later=None,
             size=answer.size,
             snapshots=answer.snapshots,
-            went_on=answer.went_on,
+            went_on=shortened(answer.went_on),
         ),
     )

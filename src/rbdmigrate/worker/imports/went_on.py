@@ -8,8 +8,9 @@ import rados
 import rbd
 
 from ...cluster import image_snapshots
-from ...model.watchers import Watcher, name_users
+from ...model.watchers import name_users
 from ..mover.candidates import exact_within, since
+from ..users import other_writers
 
 _SPAN = 64 << 30  # bytes; to look at each object of that many takes a second
 
@@ -25,11 +26,7 @@ def went_on(
     RADOS and librbd raise.
     """
     with rbd.Image(ioctx, image_id=ident, read_only=True) as image:
-        users = [
-            Watcher(int(watcher["id"]), str(watcher["addr"]))
-            for watcher in image.watchers_list()
-            if int(watcher["id"]) != client.get_instance_id()
-        ]
+        users = other_writers(ioctx, image, (int(client.get_instance_id()),))
         if users:
             return f"it is open for writing by {name_users(users)}"
         there = [s for s in image_snapshots.of_users(ioctx, ident) if s.snap_id == snap_id]

@@ -112,8 +112,12 @@ class ImageWriter:
     def numbering(self, data: rados.Ioctx) -> Iterator[None]:
         """Have the monitors reserve the number of the next snapshot while the block runs.
 
-        ``data`` is the pool with the image's data. A number that is not used is given back.
+        ``data`` is the pool with the image's data. A number that is not used is given back. Not for
+        an image with a journal, where librbd takes snapshots, so that they are in the journal.
         """
+        if int(self._opened.features()) & FEATURES["journaling"]:
+            yield
+            return
         with ThreadPoolExecutor(1) as pool:
             self._numbering = pool.submit(reserved_snapshots.reserve, data)
             try:
@@ -126,11 +130,9 @@ class ImageWriter:
     def reserved_number(self) -> Optional[int]:
         """The number for :meth:`take_numbered`; None: use :meth:`take_snapshot`.
 
-        Waits for the monitors, which were asked before. Snapshots of an image with a journal are
-        taken by librbd, so that they are in the journal.
+        Waits for the monitors, which were asked before.
         """
-        journal = int(self._opened.features()) & FEATURES["journaling"]
-        return None if self._numbering is None or journal else self._numbering.result()
+        return None if self._numbering is None else self._numbering.result()
 
     def take_numbered(self, view: View, number: int, mark: str) -> None:
         """Give the target the snapshot of ``view`` with this number, and the copy mark with it."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 
+import rados
 import rbd
 
 from ...cluster import headers, image_names
@@ -32,6 +32,7 @@ from ...model.jobs.protocol import Published, Tell
 from ...model.rounds import cutover_estimate, round_prefix
 from ..identity import refuse_migrating, renamed
 from ..mover.marks import read_mark
+from ..removal import remove_snapshots
 from ..session import KEPT_OPEN, Session
 from ..users import naming_users
 from . import going_back, target
@@ -172,46 +173,39 @@ def finish_commit(session: Session, ends: WarmEnds, act: FinishCommit, tell: Tel
 def _commit(session: Session, ends: WarmEnds) -> Finished:
     fault_point("librbd.before", "commit")
     _refuse_migrating(session, ends)
+    ident = ends.target.image_id
     with session.open(ends.target) as ioctx, ThreadPoolExecutor(1) as pool:
-        ident = ends.target.image_id
         if headers.image_id(ioctx, ends.target.image) != ident:
             raise renamed(ends.target)
-        dropping: list[Future[None]] = []
-
-        def drop_those_of_target() -> None:
-            dropping.append(pool.submit(target.drop_round_snapshots, ioctx, ident, ends.id))
-
-        _remove_source(session, ends, drop_those_of_target)
+        if session.has_pool(ends.source.pool_id):
+            with session.open(ends.source, frees_space=True) as source:
+                _remove_users_snapshots(session, source, ends)
+                # The monitors are told of the last ones of both images together.
+                dropping = pool.submit(target.drop_round_snapshots, ioctx, ident, ends.id)
+                _remove_source(session, source, ends)
+            dropping.result()
         fault_point("warm.after", "source")
-        for each in dropping:
-            each.result()
         make_ordinary(ioctx, ends)
     fault_point("librbd.after", "commit")
     return Finished()
 
 
-def _remove_source(session: Session, ends: WarmEnds, before_last: Callable[[], None]) -> None:
-    """Remove the source. ``before_last`` is called when there is no way back any more.
+def _remove_users_snapshots(session: Session, source: rados.Ioctx, ends: WarmEnds) -> None:
+    """Leave the source with the snapshots of our rounds. Raises InUse while it is open.
 
-    That is before its snapshots of our rounds go. The monitors take them and those of the target
-    together, and only once a second if they have much to do.
+    Once those go too there is no way back.
     """
-    if not session.has_pool(ends.source.pool_id):
-        return
-    with session.open(ends.source, frees_space=True) as source:
-        name, ident = ends.source.image, ends.source.image_id
-        let_in(source, ident)
-        if headers.view_by_id(source, ident) is None:
-            return
+    ident = ends.source.image_id
+    let_in(source, ident)
+    with naming_users(session, ends.source, side="source"), suppress(rbd.ImageNotFound):
+        remove_snapshots(session, source, ends.source.image, ident, keep=round_prefix(ends.id))
+
+
+def _remove_source(session: Session, source: rados.Ioctx, ends: WarmEnds) -> None:
+    ident = ends.source.image_id
+    if headers.view_by_id(source, ident) is not None:
         with naming_users(session, ends.source, side="source"):
-            target.remove_image(
-                session,
-                source,
-                name,
-                ident,
-                last=round_prefix(ends.id),
-                before_last=before_last,
-            )
+            target.remove_image(session, source, ends.source.image, ident)
 
 
 def abort(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> Finished:

@@ -29,10 +29,9 @@ from ...model.jobs.protocol import Tell
 from ...model.migration import Place
 from ...model.watchers import Watcher, name_users
 from ..mover.marks import read_mark
-from ..mover.rbd_reader import metadata_of_users
 from ..session import Session
 from ..users import writers
-from .last_difference import Changes, Known, LastDifference, known_of
+from .last_difference import Changes, Known, LastDifference, bring_over, known_of
 from .lockable import is_lockable, make_lockable, release
 from .open_ends import OpenEnds, SnapshotIds
 from .rounds import Round, RoundCopy
@@ -239,29 +238,26 @@ class Cutover:
 
         ``reserving``: the numbers of its snapshots, if they are being reserved.
         """
-        simple = LastDifference(
-            session=self._session,
-            migration=self._sides.migration,
-            ends=ends,
-            pool=pool,
-            changes=changes,
-            steps=self.steps,
-            tell=self._tell,
-        )
-        found = simple.simple() if reserving is not None else None
-        if reserving is not None and found is not None:
-            return simple.copy(*found, reserving)
+        if reserving is not None:
+            simple = LastDifference(
+                session=self._session,
+                migration=self._sides.migration,
+                ends=ends,
+                pool=pool,
+                changes=changes,
+                steps=self.steps,
+                tell=self._tell,
+            )
+            found = simple.simple()
+            if found is not None:
+                return simple.copy(*found, reserving)
         last = None if changes.doubt else round_if_equal(ends)
         if last is None:
             copy = RoundCopy.between(
-                ends,
-                session=self._session,
-                migration=self._sides.migration,
-                tell=self._tell,
+                ends, session=self._session, migration=self._sides.migration, tell=self._tell
             )
             last = copy.run_up_to_now(ends.old, ends.writer, quick=True)
-        ends.writer.set_metadata(metadata_of_users(ends.old))
-        ends.writer.limit_snapshots(int(ends.old.get_snap_limit()))
+        bring_over(ends)
         self.steps.end("round")
         return last
 

@@ -37,7 +37,7 @@ from ..mover.rbd_reader import begin_read, grain_of, metadata_of_users
 from ..session import Session
 from .open_ends import OpenEnds, SnapshotIds
 from .rounds import Round, next_name, no_room, older_than, own_snapshots
-from .unchanged import may_read_parent
+from .unchanged import newest_if_alike, snapshots_of_users
 
 
 class HeadOf:
@@ -94,9 +94,15 @@ class Known:
 
 def known_of(image: rbd.Image, migration: str) -> Known:
     """Read it, without our own snapshots."""
-    views = _of_users(image)
+    views = snapshots_of_users(image)
     own = round_prefix(migration)
     return Known([v for v in views if not v.name.startswith(own)], metadata_of_users(image))
+
+
+def bring_over(ends: OpenEnds) -> None:
+    """Bring what users keep with ``old``, its metadata and its limit of snapshots, to ``new``."""
+    ends.writer.set_metadata(metadata_of_users(ends.old))
+    ends.writer.limit_snapshots(int(ends.old.get_snap_limit()))
 
 
 class LastDifference:
@@ -131,26 +137,8 @@ class LastDifference:
         since the last round, when that was cut off, and when there is a parent.
         """
         mark = read_mark(self._ends.new_ioctx, self._ends.places[1])
-        if mark.view is not None or mark.mixed or mark.removing is not None:
-            return None
-        snapshots = _of_users(self._ends.old)
-        base = next((view for view in snapshots if view.id == mark.base), None)
-        if base is None or base != snapshots[-1] or self._had_parent(base):
-            return None
-        copies = self._ends.writer.snapshots()
-        there = {mark.source_of(copy.id): copy for copy in copies if copy.id in mark.targets}
-        now = {view.id: view for view in snapshots}
-        if len(there) != len(copies) or set(there) != set(now):
-            return None
-        same = all(
-            (there[ident].name, there[ident].protected) == (view.name, view.protected)
-            for ident, view in now.items()
-        )
-        return (mark, base) if same else None
-
-    def _had_parent(self, base: View) -> bool:
-        ioctx, ident = self._ends.old_ioctx, self._ends.places[0].image_id
-        return may_read_parent(self._ends.old, headers.parent_overlap(ioctx, ident, base.id))
+        newest = newest_if_alike(self._ends, mark)
+        return None if newest is None else (mark, newest)
 
     def copy(self, mark: CopyMark, base: View, reserving: Future[SnapshotIds]) -> Round:
         """Copy it; both have the snapshot of the cutover then.
@@ -163,7 +151,7 @@ class LastDifference:
         name = next_name(own_snapshots(ends.old, self._migration), self._migration)
         size = int(ends.old.size())
         varied = mark.varied
-        preparing = self._pool.submit(self._prepare_new)
+        preparing = self._pool.submit(bring_over, ends)
         try:
             changed = self._changes.since(base.id, base.name, varied)
             self._steps.end("difference")
@@ -192,11 +180,6 @@ class LastDifference:
             done = replace(done, varied=flattened(both, writer.object_size))
         self._take_new(ids.new, name, done)
         return Round(name, copied, time.monotonic() - begun, at)
-
-    def _prepare_new(self) -> None:
-        """Bring over what users keep with the image."""
-        self._ends.writer.set_metadata(metadata_of_users(self._ends.old))
-        self._ends.writer.limit_snapshots(int(self._ends.old.get_snap_limit()))
 
     def _take_old(self, snap_id: int, name: str) -> tuple[int, ...]:
         """Take the snapshot of ``old``; the ids of older ones."""
@@ -238,18 +221,3 @@ class LastDifference:
 
 def _not_saved(mark: CopyMark) -> None:
     """A copy that is cut off is begun again: it is short."""
-
-
-def _of_users(image: rbd.Image) -> list[View]:
-    """The snapshots that rounds copy, the oldest first; not whether they have a parent."""
-    found = [
-        View(
-            id=int(s["id"]),
-            name=str(s["name"]),
-            size=int(s["size"]),
-            protected=bool(image.is_protected_snap(s["name"])),
-        )
-        for s in list(image.list_snaps())
-        if s["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER
-    ]
-    return sorted(found, key=lambda view: view.id)

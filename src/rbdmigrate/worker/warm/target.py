@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from errno import EEXIST, EINVAL, EOPNOTSUPP
@@ -58,9 +58,8 @@ def create(session: Session, ends: WarmEnds, layout: LayoutOptions) -> str:
         ident = headers.image_id(ioctx, place.image) or ""
         mark = CopyMark(0, mixed=parent is not None)  # it has the data of its parent
         with rbd.Image(ioctx, image_id=ident) as image:
-            ImageWriter(image, ioctx, place).set_metadata(
-                metadata
-            )  # librbd gives a clone those of its parent
+            # librbd gives a clone those of its parent.
+            ImageWriter(image, ioctx, place).set_metadata(metadata)
             image.metadata_set(headers.COPY_KEY, mark.to_json())
             fault_point("warm.marked")
             image.metadata_set(headers.WARM_KEY, ends.id)
@@ -164,19 +163,10 @@ def _require_protectable(image: rbd.Image, layout: LayoutOptions, features: int)
             )
 
 
-def remove_image(
-    session: Session,
-    ioctx: rados.Ioctx,
-    name: str,
-    ident: str,
-    *,
-    last: str = "",
-    before_last: Callable[[], None] = lambda: None,
-) -> None:
+def remove_image(session: Session, ioctx: rados.Ioctx, name: str, ident: str) -> None:
     """Remove an image of ours with its snapshots, also one that was made or removed in part.
 
-    It may be in the trash. ``last``, ``before_last``: as for :func:`remove_snapshots`. Raises
-    ``rbd.ImageBusy`` when somebody has it open.
+    It may be in the trash. Raises ``rbd.ImageBusy`` when somebody has it open.
     """
     if not ident:
         listed = headers.listed_id(ioctx, name)
@@ -185,7 +175,7 @@ def remove_image(
         return
     let_in(ioctx, ident)
     with suppress(rbd.ImageNotFound):
-        remove_snapshots(session, ioctx, name, ident, last=last, before_last=before_last)
+        remove_snapshots(session, ioctx, name, ident)
         if headers.trash_entry(ioctx, ident) is not None:
             session.rbd.trash_remove(ioctx, ident, force=True)
         else:

@@ -12,8 +12,8 @@ from typing import Optional
 
 import rbd
 
-from ...cluster import image_snapshots
-from ...cluster.image_snapshots import UserSnapshot
+from ...cluster import headers
+from ...control.mover.history import View
 from ...model.copy_mark import CopyMark
 from ..mover.candidates import exact_within, maps_hold, since
 from ..mover.marks import read_mark
@@ -31,47 +31,63 @@ def round_if_equal(opened: OpenEnds) -> Optional[Round]:
     """
     begun, at = time.monotonic(), time.time()
     mark = read_mark(opened.new_ioctx, opened.places[1])
-    newest = _newest(opened, mark)
+    newest = newest_if_alike(opened, mark)
     if newest is None or not int(opened.old.size()) == newest.size == opened.writer.size():
         return None
-    if may_read_parent(opened.old, newest.overlap) or not _is_short_look(opened, mark, newest):
+    if not _is_short_look(opened, mark, newest):
         return None
     ident = opened.places[0].image_id
-    where = since(opened.old_ioctx, opened.old, ident, newest.snap_id, mark.varied)
+    where = since(opened.old_ioctx, opened.old, ident, newest.id, mark.varied)
     if len(exact_within(opened.old, newest.name, where, parent=False)):
         return None
     return Round(newest.name, 0, time.monotonic() - begun, at, unchanged=True)
 
 
-def may_read_parent(image: rbd.Image, overlap: int) -> bool:
-    """Whether the head, or a snapshot with this ``overlap`` (bytes), may read from a parent.
+def newest_if_alike(opened: OpenEnds, mark: CopyMark) -> Optional[View]:
+    """The newest snapshot of ``old``, if ``new`` has the same snapshots.
 
-    Then its own objects do not tell what it holds.
+    None also where it, or the head, may read from a parent: then the objects of an image do not
+    tell what it holds.
     """
-    with suppress(rbd.ImageNotFound):
-        return overlap > 0 or int(image.overlap()) > 0
-    return overlap > 0
-
-
-def _newest(opened: OpenEnds, mark: CopyMark) -> Optional[UserSnapshot]:
-    """The newest snapshot, if all snapshots were copied as they are."""
     if mark.view is not None or mark.mixed or mark.removing is not None:
         return None
-    there = image_snapshots.of_users(opened.old_ioctx, opened.places[0].image_id)
-    ids = tuple(snapshot.snap_id for snapshot in there)
-    if ids != mark.sources or not ids or ids[-1] != mark.base:
+    there = snapshots_of_users(opened.old)
+    if tuple(view.id for view in there) != mark.sources:
         return None
-    copies = {s.id: (s.name, s.protected) for s in opened.writer.snapshots()}
-    same = all(
-        copies.get(copy) == (snapshot.name, snapshot.protected)
-        for snapshot, copy in zip(there, mark.targets)
-    )
-    return there[-1] if same else None
+    if not there or there[-1].id != mark.base or _may_read_parent(opened, there[-1]):
+        return None
+    copies = {copy.id: (copy.name, copy.protected) for copy in opened.writer.snapshots()}
+    wanted = {copy: (view.name, view.protected) for view, copy in zip(there, mark.targets)}
+    return there[-1] if copies == wanted else None
 
 
-def _is_short_look(opened: OpenEnds, mark: CopyMark, newest: UserSnapshot) -> bool:
+def snapshots_of_users(image: rbd.Image) -> list[View]:
+    """The snapshots that rounds copy, the oldest first; not whether they have a parent."""
+    found = [
+        View(
+            id=int(s["id"]),
+            name=str(s["name"]),
+            size=int(s["size"]),
+            protected=bool(image.is_protected_snap(s["name"])),
+        )
+        for s in list(image.list_snaps())
+        if s["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER
+    ]
+    return sorted(found, key=lambda view: view.id)
+
+
+def _may_read_parent(opened: OpenEnds, snapshot: View) -> bool:
+    """Whether the head of ``old``, or its snapshot, may."""
+    with suppress(rbd.ImageNotFound):
+        if int(opened.old.overlap()):
+            return True
+    ident = opened.places[0].image_id
+    return headers.parent_overlap(opened.old_ioctx, ident, snapshot.id) > 0
+
+
+def _is_short_look(opened: OpenEnds, mark: CopyMark, newest: View) -> bool:
     if newest.size <= _SHORT_LOOK:
         return True
     ident = opened.places[0].image_id
-    known = maps_hold(opened.old_ioctx, opened.old, ident, [newest.snap_id])
+    known = maps_hold(opened.old_ioctx, opened.old, ident, [newest.id])
     return known and (mark.varied is not None or mark.bytes <= _SHORT_LOOK)
