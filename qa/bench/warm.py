@@ -168,7 +168,7 @@ def _prepared(rig: Rig, worker: KilledWorker, size: int, data: int) -> Iterator[
             places.append(Place(split(spec)[0], "", split(spec)[2], ioctx.get_pool_id()))
     with opened(rig.client, source) as image:
         places[0] = replace(places[0], image_id=image.id())
-    ends = acts.WarmEnds(f"{time.time_ns():x}"[-12:], *places)
+    ends = acts.WarmEnds(f"{time.time_ns():x}"[-12:], places[0], places[1])
     made = worker.run(ends, acts.Prepare(LayoutOptions()))
     assert isinstance(made, Prepared)
     ends = replace(ends, target=replace(ends.target, image_id=made.target_id))

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
 
 import rados
 
@@ -14,6 +15,7 @@ from qa.workload.images import wipe
 
 from .killed_worker import killed_worker
 from .managed_worker import ManagedWorker
+from .other_source import OtherSource
 from .trial import Trial, Trimming, run_batch
 from .warm_trial import Actor, WarmTrial, run_trial
 
@@ -42,7 +44,14 @@ def main() -> int:
         action="store_true",
         help="with --warm: by requests to the managers, which are killed too",
     )
+    parser.add_argument(
+        "--other-cluster",
+        action="store_true",
+        help="with --warm: the sources are in a cluster of their own",
+    )
     options = parser.parse_args()
+    if options.other_cluster and not options.warm:
+        parser.error("--other-cluster goes with --warm")
     osds, mgrs = 3 if options.warm else 1, 2 if options.managers else 1
     with given_or_new(options.dir, "model", osds, mgrs) as cluster:
         return _warm(cluster, options) if options.warm else _on(cluster, options)
@@ -57,9 +66,13 @@ def _warm(cluster: Cluster, options: argparse.Namespace) -> int:
     erasure = len(cluster.blueprint.osds) >= 3
     cluster.create_pool(data, pool_type="erasure" if erasure else "replicated")
     try:
-        with cluster.connect() as client, _actor(cluster, client, options.managers) as worker:
+        with (
+            cluster.connect() as client,
+            _other(options.other_cluster, pools[0], data) as other,
+            _actor(cluster, client, options.managers) as worker,
+        ):
             for seed in range(options.seed, options.seed + options.images):
-                trial = run_trial(client, pools, worker, seed, _KILL, data)
+                trial = run_trial(client, pools, worker, seed, _KILL, data, other)
                 done.append(trial)
                 print(
                     f"seed {seed}: {trial.kind}, {trial.end or 'not ended'}, {trial.kills} kills",
@@ -67,13 +80,26 @@ def _warm(cluster: Cluster, options: argparse.Namespace) -> int:
                 )
                 if trial.wrong:
                     print(f"  WRONG: {'; '.join(trial.wrong)} ({trial.about})", flush=True)
-                if not wipe(client, pools):
+                if not wipe(client, pools) or (other and not wipe(other.client, pools[:1])):
                     break
     finally:
         for pool in (*pools, data):
             cluster.delete_pool(pool)
     _warm_summary(done)
     return 1 if any(trial.wrong for trial in done) else 0
+
+
+@contextlib.contextmanager
+def _other(wanted: bool, pool: str, data: str) -> "Iterator[Optional[OtherSource]]":
+    """A cluster for the sources, with these pools."""
+    if not wanted:
+        yield None
+        return
+    with given_or_new(None, "model-other", 3, 1) as made, made.connect() as client:
+        made.create_pool(pool)
+        made.create_pool(data, pool_type="erasure")
+        pools = f"{pool}, profile rbd pool={data}"
+        yield OtherSource.of(made, client, "client.move", pools)
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ class KilledWorker:
                 return self._worker.run(acts.ActOn(ends, act), lambda report: None)
             except WorkerLost:
                 self._replace(ends)
-                if isinstance(act, acts.ReverseRound):
+                if isinstance(act, acts.ReverseRound) and ends.elsewhere is None:
                     self._lock_out_of(ends.source)
 
     def _replace(self, ends: acts.WarmEnds) -> None:
@@ -104,7 +104,7 @@ class KilledWorker:
         self.kills += 1
         fence(self._client, addresses, DEAD)
         self._fenced += addresses
-        for place in (ends.source, ends.target):
+        for place in (ends.target,) if ends.elsewhere else (ends.source, ends.target):
             if not place.image_id:
                 continue
             with self._client.open_ioctx2(place.pool_id) as ioctx:

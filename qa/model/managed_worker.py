@@ -39,15 +39,15 @@ _MANAGER = tuple(
 _TIMEOUT = 240.0  # seconds for an act with all failovers
 
 
-def _layout(act: acts.Prepare) -> "dict[str, Any]":
-    """The layout as arguments of the command."""
+def _layout(act: acts.Prepare, ends: acts.WarmEnds) -> "dict[str, Any]":
+    """The layout as arguments of the command; a target from another cluster never has a parent."""
     layout = act.layout
     given = {
         "object_size": layout.object_size,
         "stripe_unit": layout.stripe_unit,
         "stripe_count": layout.stripe_count,
         "data_pool": layout.data_pool,
-        "flatten": layout.flatten or None,
+        "flatten": (layout.flatten and ends.elsewhere is None) or None,
     }
     texts = {key: value for key, value in given.items() if value is not None}
     return {k: str(v) if k in ("object_size", "stripe_unit") else v for k, v in texts.items()}
@@ -111,9 +111,7 @@ class ManagedWorker:
     def _done(self, ends: acts.WarmEnds, act: acts.Act) -> Answer:
         target = {"target_image": str(ends.target.spec)}
         if isinstance(act, acts.Prepare):
-            where = {"force": True} if ends.in_place else target
-            self._ask("prepare", source_image=str(ends.source.spec), method="warm",
-                      **where, **_layout(act))  # fmt: skip
+            self._ask("prepare", method="warm", **self._images(ends), **_layout(act, ends))
             return Prepared(self._wait(target, "prepared")["target_image_id"], None, None)
         if isinstance(act, (acts.Execute, acts.Arm)):
             before = (self._status(target)["rounds"] or {}).get("count", 0)
@@ -141,6 +139,15 @@ class ManagedWorker:
             self._ask(name, force=True, **target)
         self._wait(target, state)
         return Finished()
+
+    def _images(self, ends: acts.WarmEnds) -> "dict[str, Any]":
+        """Source and target as arguments of the command."""
+        target = str(ends.target.spec)
+        if ends.elsewhere is not None:
+            spec = ends.elsewhere.imported.spec
+            return {"source_image": target, "import_only": True, "source_spec": spec}
+        source = {"source_image": str(ends.source.spec)}
+        return {**source, "force": True} if ends.in_place else {**source, "target_image": target}
 
     def _copied_back(self, target: "dict[str, str]") -> CopiedBack:
         """A reverse round; where its worker died another one is asked for, at once."""

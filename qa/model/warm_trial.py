@@ -31,6 +31,7 @@ from rbdmigrate.model.verification import Outcome, Verification, Verify
 from .killed_worker import ActFailed, KilledWorker, answer_of
 from .managed_worker import ManagedWorker
 from .operations import differences, operate
+from .other_source import OtherSource
 from .shapes import chosen, make_namespace
 
 POINTS = (
@@ -76,23 +77,26 @@ class WarmTrial:
 class _Run:
     def __init__(
         self, client: rados.Rados, pools: "tuple[str, str]", worker: Actor, seed: int,
-        kill: float, data_pool: str,
+        kill: float, data_pool: str, other: Optional[OtherSource],
     ) -> None:  # fmt: skip
         self._client = client
+        self._other = other
+        self._far = client if other is None else other.client  # the source's cluster
         self._worker = worker
         self._chance = chance = random.Random(seed)
         self._kill = kill
         self.trial = WarmTrial(seed)
-        self._in_place = chance.random() < 0.4
+        self._in_place = chance.random() < 0.4 and other is None
         self.shape = chosen(chance, _FEATURES, data_pool)
         old, new = ("/".join(filter(None, pair)) for pair in zip(pools, self.shape.namespaces))
         self._source = f"{old}/warm{seed}"
         self._target = self._source if self._in_place else f"{new}/moved{seed}"
-        self._model = self.shape.make(client, self._source, chance)
+        self._model = self.shape.make(self._far, self._source, chance)
         self._bits = self._limit = 0
         self._metadata: dict[str, str] = {}
         self._ends = self._make()
         where = "in place" if self._in_place else "to another pool"
+        where = where if other is None else "to another cluster"
         self.trial.kind = self.shape.kind
         self.trial.about = (
             f"{self.shape.about or self.shape.kind}, {where}, {'+'.join(self.shape.features)}, "
@@ -111,18 +115,21 @@ class _Run:
             for _ in range(self._chance.randrange(15)):
                 self._operate(image)
         make_namespace(self._client, *split(self._target)[:2])
-        return acts.WarmEnds(
-            f"{self.trial.seed:012x}",
-            replace(self._place(self._source), image_id=ident),
-            self._place(self._target),
-        )
+        number, target = f"{self.trial.seed:012x}", self._place(self._target)
+        if self._other is not None:
+            return self._other.ends(number, self._source, target)
+        return acts.WarmEnds(number, replace(self._place(self._source), image_id=ident), target)
 
     def _place(self, spec: str) -> Place:
         pool, namespace, name = split(spec)
         return Place(pool, namespace, name, self._client.pool_lookup(pool))
 
+    def _client_of(self, spec: str) -> rados.Rados:
+        """The client of the image's cluster."""
+        return self._far if spec == self._source else self._client
+
     def _open(self, spec: str) -> "AbstractContextManager[rbd.Image]":
-        return self.shape.opened(self._client, spec, read_only=False)
+        return self.shape.opened(self._client_of(spec), spec, read_only=False)
 
     def _operate(self, image: rbd.Image, *, in_round: bool = False) -> None:
         """``in_round``: while a round may take its snapshot, in which a rollback crashes librbd."""
@@ -219,7 +226,7 @@ class _Run:
 
     def _cut_over(self) -> str:
         """The name of its snapshot. Half of the cutovers are armed; a client works after that."""
-        if self._chance.random() < 0.5:
+        if self._chance.random() < 0.5 and self._other is None:
             self._arm()
             assert isinstance(self._worker.run(self._ends, acts.Arm()), Armed)
             self._work(self._source, 4)
@@ -232,7 +239,7 @@ class _Run:
         return done.comparison_snapshot
 
     def _compare(self, spec: str) -> None:
-        with self.shape.opened(self._client, spec) as image:
+        with self.shape.opened(self._client_of(spec), spec) as image:
             self.trial.wrong += differences(image, self._model)
 
     def _require(self, spec: str, end: str) -> None:
@@ -240,7 +247,7 @@ class _Run:
         self.trial.end = end
         self._compare(spec)
         wrong = self.trial.wrong
-        with opened(self._client, spec) as image:
+        with opened(self._client_of(spec), spec) as image:
             back = end != "committed"
             wanted = self._ends.source if back else self._ends.target
             if image.id() != wanted.image_id:
@@ -257,12 +264,33 @@ class _Run:
         self._require_alone(spec)
 
     def _require_alone(self, spec: str) -> None:
+        if self._other is not None and spec == self._target:
+            self._require_kept()
         for end in (self._source, self._target):
-            with place(self._client, end) as ioctx:
+            with place(self._client_of(end), end) as ioctx:
                 where = end.rpartition("/")[0]
                 names = {f"{where}/{name}" for name in rbd.RBD().list(ioctx)}
                 if names - {spec, self.shape.parent} or list(headers.trash(ioctx)):
                     self.trial.wrong.append(f"left in {where}: {names}, or in its trash")
+
+    def _require_kept(self) -> None:
+        """The source is in the trash of its cluster, and whoever takes it out can use it."""
+        name = split(self._source)[2]
+        with place(self._far, self._source) as ioctx:
+            rbd.RBD().trash_restore(ioctx, self._ends.source.image_id, name)
+            with rbd.Image(ioctx, name) as image:
+                if any(str(s["name"]).startswith(".rbd_migration.") for s in image.list_snaps()):
+                    self.trial.wrong.append("a snapshot of a round is left on the source")
+                if int(image.features()) != self._bits or set(image.metadata_list()) != {
+                    *self._metadata.items()
+                }:
+                    self.trial.wrong.append("the source was changed")
+                image.write(b"of a client", 0)
+                for snapshot in list(image.list_snaps()):
+                    if image.is_protected_snap(snapshot["name"]):
+                        image.unprotect_snap(snapshot["name"])
+                    image.remove_snap(snapshot["name"])
+            rbd.RBD().remove(ioctx, name)
 
 
 def run_trial(
@@ -272,18 +300,20 @@ def run_trial(
     seed: int,
     kill: float,
     data_pool: str = "",
+    other: Optional[OtherSource] = None,
 ) -> WarmTrial:
     """Move a random image; ``kill`` is the probability that a worker dies in an act.
 
-    ``data_pool``: a pool for the data of some images.
+    ``data_pool``: a pool for the data of some images. ``other``: the source is in that cluster, and
+    so are the first of ``pools`` and ``data_pool``.
     """
-    run = _Run(client, pools, worker, seed, kill, data_pool)
+    run = _Run(client, pools, worker, seed, kill, data_pool, other)
     before = worker.kills
     try:
         run.run()
     except (ActFailed, rbd.Error, AssertionError) as error:
         run.trial.wrong.append(f"{type(error).__name__}: {error}")
     finally:
-        run.shape.restore_parent(client)
+        run.shape.restore_parent(client if other is None else other.client)
     run.trial.kills = worker.kills - before
     return run.trial

@@ -10,7 +10,6 @@ LINES_OF_A_FILE = 350
 LINES_OF_A_FUNCTION = 62
 LONGER = {
     "make_plan_service": "makes and connects the components of plans, and decides nothing",
-    "report": "a single dictionary, one line for each of its fields",
 }
 
 

@@ -45,7 +45,6 @@ from rbdmigrate.model.watchers import Watcher
 
 SOURCE, TARGET = Place("hdd", "", "vm", 1, "aa"), Place("nvme", "ns", "vm", 2)
 IMAGES = acts.ImageEnds(SOURCE, TARGET)
-WARM = acts.WarmEnds("m1", SOURCE, TARGET)
 IMPORT = acts.ImportEnds(
     "5f3a",
     Import('{"type": "raw"}', secrets=("a",), makers=(4, 7)),
@@ -55,6 +54,8 @@ IMPORT = acts.ImportEnds(
 CHECKPOINT = Verification(
     Verify.FULL, 7, 1.0, 1e9, views=(Compared("s", 5, differences=(Extent(0, 512),)),)
 )
+WARM = acts.WarmEnds("m1", SOURCE, TARGET)
+ELSEWHERE = acts.WarmEnds("m1", SOURCE, TARGET, IMPORT)
 ACTS = (
     acts.Prepare(LayoutOptions(object_size=1 << 20), "point", ("10.0.0.5:0/1",)),
     acts.UndoPrepare("1/group", 2),
@@ -74,6 +75,7 @@ QUESTIONS = (
     questions.Examine(TARGET, blind=True, fenced=("a",)),
     questions.FindUsers((SOURCE, TARGET), ("a",)),
     questions.FindClosed((SOURCE, TARGET), ("a",)),
+    questions.FindClosedSources((IMPORT,)),
     questions.MeasureWritten(TARGET, "point"),
     questions.InspectImage(SOURCE, flatten=True),
     questions.InspectSource('{"type": "raw"}', ImportPolicy(), 25.0),
@@ -112,7 +114,8 @@ ANSWERS = (
         findings=(Finding("CODE", Severity.ERROR, "o", "m", "r", 5),),
     ),
 )
-JOBS = (*(acts.ActOn(ends, act) for ends in (IMAGES, IMPORT, WARM) for act in ACTS), *QUESTIONS)
+ENDS = (IMAGES, IMPORT, WARM, ELSEWHERE)
+JOBS = (*(acts.ActOn(ends, act) for ends in ENDS for act in ACTS), *QUESTIONS)
 EVENTS = (
     Progress(12, 64, 1 << 20, 1 << 30, alone=False),
     VerifyProgress(5, 0.5, CHECKPOINT),
@@ -144,7 +147,7 @@ def test_a_message_is_one_line_and_comes_through_as_it_was(message):
     ("union", "shown"),
     [
         (acts.Act, ACTS),
-        (acts.Ends, (IMAGES, IMPORT, WARM)),
+        (acts.Ends, ENDS),
         (questions.Question, QUESTIONS),
         (answers.Answer, ANSWERS),
         (Job, JOBS),

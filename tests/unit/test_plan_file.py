@@ -257,7 +257,7 @@ REFUSED = [
     ),
     (
         f"plan: p\nimages: [{{{RAW_SPEC}, target: a, method: warm}}]",
-        "images[0].method in the plan is 'warm'; choose from live, copy",
+        "images[0].method in the plan is warm, which is for images",
     ),
     (
         f"plan: p\nimages: [{{{RAW_SPEC.replace('raw', 'vmdk')}, target: a, method: live}}]",

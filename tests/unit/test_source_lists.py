@@ -272,7 +272,7 @@ FOLDER = "folder: {type: http, url: 'https://h/x/'}"
         (FOLDER, "lists[0].type in the plan is missing"),
         (f"{FOLDER}, type: qed", "type in the source-spec is 'qed'"),
         (f"{FOLDER}, type: vmdk, method: live", "lists[0].method in the plan is live, and librbd"),
-        (f"{FOLDER}, type: vmdk, method: warm", "lists[0].method in the plan is 'warm'"),
+        (f"{FOLDER}, type: vmdk, method: warm", "lists[0].method in the plan is warm"),
         (f"{FOLDER}, type: qcow, passphrase: SECRET", "lists[0].folder.passphrase in the plan is"),
         (f"{FOLDER}, type: qcow, colour: x", "lists[0].colour in the plan is not known"),
         ("folder: {type: nbd, uri: 'nbd://h'}, type: qcow", "is of a type that has no lists"),

@@ -155,5 +155,5 @@ def unknown(facts: Facts) -> Iterator[Found]:
             str(facts.request.source),
             "The amount of data to copy is not known, because counting it without the feature "
             "fast-diff would take long; it is counted before the copy begins.",
-            f"rbd feature enable {facts.request.source} object-map fast-diff",
+            f"rbd feature enable {facts.request.rbd_source} object-map fast-diff",
         )

@@ -41,7 +41,7 @@ def layering(facts: Facts) -> Iterator[Found]:
                 f"The snapshot {snapshot.name!r} of the source is protected, which needs the "
                 "feature layering on the target too; add `--image-feature layering` or unprotect "
                 "it.",
-                f"rbd snap unprotect {facts.request.source}@{snapshot.name}",
+                f"rbd snap unprotect {facts.request.rbd_source}@{snapshot.name}",
             )
             return
 

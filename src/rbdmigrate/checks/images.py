@@ -30,8 +30,9 @@ def cache_dirty(facts: Facts) -> Iterator[Found]:
             str(source),
             f"Writes to the source {source} are in a persistent write-back cache of a client, and "
             "would be missing on the target; close the image on the host that has the cache, which "
-            f"writes it back, and switch the cache off; `rbd status {source}` names that host.",
-            f"rbd status {source}",
+            "writes it back, and switch the cache off; `rbd status "
+            f"{facts.request.rbd_source}` names that host.",
+            f"rbd status {facts.request.rbd_source}",
         )
 
 
@@ -72,7 +73,7 @@ def clones(facts: Facts) -> Iterator[Found]:
             str(facts.request.source),
             f"Its snapshots have the clones {names}; a commit will need --force, and clones "
             "that are open read-only then do not notice that their parent moved.",
-            f"rbd children {facts.request.source} --all",
+            f"rbd children {facts.request.rbd_source} --all",
         )
 
 
@@ -152,7 +153,7 @@ def mirrored(facts: Facts) -> Iterator[Found]:
             str(facts.request.source),
             "It is mirrored; the mirroring ends when it is prepared, an abort enables it again, "
             "and the other cluster then copies the whole image again.",
-            f"rbd mirror image status {facts.request.source}",
+            f"rbd mirror image status {facts.request.rbd_source}",
         )
 
 

@@ -16,7 +16,7 @@ from ..model.source_image import SourceImage
 from ..model.source_spec import unsupported
 from ..model.units import format_size
 from .facts import Facts
-from .registry import IMPORT_METHODS, LIVE, Found, check
+from .registry import ALL, IMPORT_METHODS, LIVE, Found, check
 
 _STREAMS = {"nbd": "Ceph 19.2.3 and 20"}
 PREFIX = "rbd/migration/"  # of config-keys that hold secrets of this module
@@ -133,7 +133,7 @@ def _number(release: tuple[int, int, int]) -> str:
     "IMPORT_FLATTEN",
     Severity.ERROR,
     "--flatten was given for an import, whose target never has a parent in the end.",
-    methods=IMPORT_METHODS,
+    methods=ALL,
     errno=EINVAL,
 )
 def flatten(facts: Facts) -> Iterator[Found]:
@@ -243,7 +243,7 @@ def inline(facts: Facts) -> Iterator[Found]:
     "SECRETS_LOGGED",
     Severity.WARNING,
     "Secrets were given in the command itself, which Ceph writes into its audit log.",
-    methods=IMPORT_METHODS,
+    methods=ALL,
 )
 def logged(facts: Facts) -> Iterator[Found]:
     """Yield secrets in the command: the audit log has commands, but not files of -i (16.2.15)."""

@@ -25,7 +25,7 @@ def _obstacles_of(code: str) -> Function:
     def look(facts: Facts) -> Iterator[Found]:
         if facts.image is None:
             return
-        for obstacle in facts.image.obstacles.of(facts.request.source):
+        for obstacle in facts.image.obstacles.of(facts.request.rbd_source):
             if obstacle.code == code:
                 yield Found(str(facts.request.source), obstacle.message, obstacle.remedy)
 

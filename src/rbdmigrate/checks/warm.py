@@ -32,7 +32,7 @@ def no_lock(facts: Facts) -> Iterator[Found]:
     if image is None or not image.users or _LOCK in image.features:
         return
     kernel = any(user.kernel for user in image.users)
-    enable = f"rbd feature enable {source} {_LOCK}"
+    enable = f"rbd feature enable {facts.request.rbd_source} {_LOCK}"
     way = (
         f"unmap it, and enable the feature with `{enable}` before it is mapped again"
         if kernel
@@ -43,7 +43,7 @@ def no_lock(facts: Facts) -> Iterator[Found]:
         f"The source {source} is open for writing by {name_users(image.users)} and lacks the "
         f"feature {_LOCK}, without which a copy can miss what is written just when a snapshot is "
         f"taken; {way}.",
-        f"rbd device unmap {source}" if kernel else enable,
+        f"rbd device unmap {facts.request.rbd_source}" if kernel else enable,
     )
 
 
@@ -61,7 +61,7 @@ def stays_closed(facts: Facts) -> Iterator[Found]:
             str(source),
             f"It lacks the feature {_LOCK}, and is not copied while a client has it open for "
             "writing; with the feature clients may use it until the cutover.",
-            f"rbd feature enable {source} {_LOCK}",
+            f"rbd feature enable {facts.request.rbd_source} {_LOCK}",
         )
 
 
@@ -96,6 +96,16 @@ def in_use(facts: Facts) -> Iterator[Found]:
     image, request = facts.image, facts.request
     if image is None or not image.users or not facts.cuts_over or facts.clients_leave:
         return
+    if request.spec is not None:
+        yield Found(
+            str(request.source),
+            f"The source {request.source} is open for writing by {name_users(image.users)}, and "
+            "its clients have to be stopped before the cutover; add --goal executed to copy it "
+            "meanwhile, then stop them and run `ceph rbd migration cutover "
+            f"{request.target}`.",
+            "--goal executed",
+        )
+        return
     copy = f"ceph rbd migration prepare --method warm {request.source} {request.target}"
     yield Found(
         str(request.source),
@@ -118,7 +128,7 @@ def name_changes(facts: Facts) -> Iterator[Found]:
     """Yield a source with clients that gets the same name in another pool."""
     image, request = facts.image, facts.request
     source, target = request.source, request.target
-    used = image is not None and image.users
+    used = image is not None and image.users and request.spec is None
     if not used or request.layout.data_pool or source.pool == target.pool:
         return
     if (source.namespace, source.image) == (target.namespace, target.image):
@@ -146,8 +156,9 @@ def mirrored(facts: Facts) -> Iterator[Found]:
         str(source),
         "It is mirrored to another cluster, and snapshots that a warm migration takes and removes "
         "can make librbd mirror wrong data; end the mirroring with `rbd mirror image disable "
-        f"{source}` and enable it for the target afterwards, or choose --method live.",
-        f"rbd mirror image disable {source}",
+        f"{facts.request.rbd_source}` and enable it for the target afterwards, or choose --method "
+        "live.",
+        f"rbd mirror image disable {facts.request.rbd_source}",
     )
 
 
@@ -167,9 +178,9 @@ def journaling(facts: Facts) -> Iterator[Found]:
         yield Found(
             str(request.source),
             "It has the feature journaling, and writes that are in its journal alone are in no "
-            f"snapshot; disable it with `rbd feature disable {request.source} journaling`, or "
+            f"snapshot; disable it with `rbd feature disable {request.rbd_source} journaling`, or "
             "choose --method live.",
-            f"rbd feature disable {request.source} journaling",
+            f"rbd feature disable {request.rbd_source} journaling",
         )
     elif "journaling" in target_features(facts, image):
         yield Found(
@@ -194,7 +205,7 @@ def group(facts: Facts) -> Iterator[Found]:
     if image is None or not image.group:
         return
     name = image.group_spec or image.group.partition("/")[2]
-    remove = f"rbd group image rm {shlex.quote(name)} {request.source}"
+    remove = f"rbd group image rm {shlex.quote(name)} {request.rbd_source}"
     yield Found(
         str(request.source),
         f"It is in the group {name}, whose snapshots need it until the last moment; take it out "
@@ -236,7 +247,8 @@ def clones(facts: Facts) -> Iterator[Found]:
 def parent(facts: Facts) -> Iterator[Found]:
     """Yield a parent of which librbd makes no clone, or not one that reads the same."""
     image, request = facts.image, facts.request
-    if image is None or not image.parent or request.layout.flatten:
+    alone = request.layout.flatten or request.spec is not None  # the target gets its data
+    if image is None or not image.parent or alone:
         return
     if image.own_encryption:
         yield Found(
@@ -269,7 +281,7 @@ def snapshot_limit(facts: Facts) -> Iterator[Found]:
         return
     needed = image.all_snapshot_count + SNAPSHOTS_NEEDED
     if image.snapshot_limit < needed:
-        command = f"rbd snap limit set {source} --limit {needed}"
+        command = f"rbd snap limit set {facts.request.rbd_source} --limit {needed}"
         yield Found(
             str(source),
             f"It has {image.all_snapshot_count} snapshots of the {image.snapshot_limit} that its "

@@ -42,7 +42,9 @@ COPY_KEY = "rbd_migration.copy"
 WARM_KEY = "rbd_migration.warm"
 # Says of an image that it got the feature exclusive-lock for a cutover only.
 LOCK_ADDED_KEY = "rbd_migration.lock_added"
-OWN_KEYS = (IMPORT_KEY, WARM_KEY, COPY_KEY, LOCK_ADDED_KEY)
+# The addresses of the worker's client in the source's cluster, of a target from another cluster.
+CLIENT_KEY = "rbd_migration.client"
+OWN_KEYS = (IMPORT_KEY, WARM_KEY, COPY_KEY, LOCK_ADDED_KEY, CLIENT_KEY)
 _DEFAULT_ORDER = 22  # 4 MiB
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
 _OF_LIBRBD = "internal"  # and its tag; ``rbd lock add`` gives other tags

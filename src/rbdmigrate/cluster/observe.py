@@ -14,7 +14,7 @@ from ..model.observation import HeaderState, ImageView, MigrationHeader, Observa
 from ..model.spec import ImageSpec
 from ..model.states import Method
 from . import headers
-from .observe_warm import observe_warm
+from .observe_warm import observe_warm, observe_warm_target
 from .osdmap import wait_for_latest_osdmap
 from .pools import has_namespace, open_by_id, open_ioctx, pool_name
 from .target_now import target_now
@@ -23,6 +23,8 @@ from .target_now import target_now
 def observe(client: rados.Rados, migration: Migration) -> Observation:
     """Observe source and target. Raises ``rados.Error`` when RADOS does not answer."""
     wait_for_latest_osdmap(client)
+    if migration.from_another_cluster:
+        return observe_warm_target(client, migration)
     if migration.imported is not None:
         return _observe_import(client, migration)
     if migration.method is Method.WARM:
@@ -111,6 +113,10 @@ def ends_of(client: rados.Rados, migration: Migration) -> list[Place]:
     has it.
     """
     source, target = migration.source, migration.target
+    if migration.from_another_cluster:
+        seen = observe(client, migration).target
+        ident = target.image_id or (seen.image_id if seen is not None else "")
+        return [replace(target, image_id=ident)] if ident else []
     if migration.imported is not None:
         seen = observe(client, migration).target
         ident = seen.image_id if seen is not None and migration.imported.made(seen.image_id) else ""

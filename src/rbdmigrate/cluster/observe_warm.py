@@ -43,6 +43,27 @@ def observe_warm(client: rados.Rados, m: Migration) -> Observation:
     )
 
 
+def observe_warm_target(client: rados.Rados, m: Migration) -> Observation:
+    """Observe the target of a migration from another cluster, whose source only workers see.
+
+    Raises ``rados.Error`` when RADOS does not answer.
+    """
+    with ExitStack() as stack:
+        pool = _open(client, m.target, stack)
+        target = None if pool is None else _target(pool, m)
+        names = None
+        if pool is not None and target is not None:
+            published, complete = _published(pool, m, target.image_id)
+            names = NamesNow(source=not published, target=published, complete=complete)
+    return Observation(
+        None,
+        target,
+        target_gone=pool is None,
+        target_pool=str(client.pool_reverse_lookup(m.target.pool_id) or ""),
+        names=names,
+    )
+
+
 def _open(client: rados.Rados, place: Place, stack: ExitStack) -> Optional[rados.Ioctx]:
     """None: the pool or the namespace is gone."""
     try:
@@ -77,11 +98,17 @@ def _header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader]:
 
 def _names(source: rados.Ioctx, target: rados.Ioctx, m: Migration, ident: str) -> NamesNow:
     named = headers.image_id(source, m.source.image) == m.source.image_id
-    published = headers.image_id(target, m.target.image) == ident
+    published, complete = _published(target, m, ident)
+    complete = complete and headers.image_name(source, m.source.image_id) is None
+    return NamesNow(named, published, complete)
+
+
+def _published(ioctx: rados.Ioctx, m: Migration, ident: str) -> tuple[bool, bool]:
+    """Whether the target has its name, and whether its directory says so alone."""
+    published = headers.image_id(ioctx, m.target.image) == ident
     complete = (
         published
-        and headers.image_name(target, ident) == m.target.image
-        and headers.image_id(target, hidden_name(m.id)) is None
-        and headers.image_name(source, m.source.image_id) is None
+        and headers.image_name(ioctx, ident) == m.target.image
+        and headers.image_id(ioctx, hidden_name(m.id)) is None
     )
-    return NamesNow(named, published, complete)
+    return published, complete

@@ -24,6 +24,7 @@ from . import headers, image_snapshots, object_map
 from .client import error_number
 from .denc import encode_string
 from .lock_out import assertion_of
+from .surgery import encoded_metadata
 
 _NOTIFY = 2000  # milliseconds for the clients that have the image open
 
@@ -70,7 +71,7 @@ def take(
                 op.execute("lock", "assert_locked", assertion_of(holder))
             op.execute("rbd", "snapshot_add", encode_string(name) + struct.pack("<Q", snap_id))
             if metadata:
-                op.execute("rbd", "metadata_set", _encoded(metadata))
+                op.execute("rbd", "metadata_set", encoded_metadata(metadata))
             ioctx.operate_write_op(op, header_object(ident))
     except rados.Error as error:
         drop_map(ioctx, ident, snap_id)
@@ -100,8 +101,3 @@ def tell_clients(ioctx: rados.Ioctx, ident: str) -> None:
 
 def _taken() -> MigrationError:
     return MigrationError(EBUSY, "A client took the image's exclusive lock.")
-
-
-def _encoded(metadata: Mapping[str, str]) -> bytes:
-    pairs = (encode_string(key) + encode_string(value) for key, value in sorted(metadata.items()))
-    return struct.pack("<I", len(metadata)) + b"".join(pairs)

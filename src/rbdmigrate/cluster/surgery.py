@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from collections.abc import Mapping
 from typing import Optional
 
 import rados
@@ -126,6 +127,18 @@ def remove_journal(ioctx: rados.Ioctx, ident: str) -> None:
         parts = item.key.split(".")  # journal_data.<pool id>.<image id>.<number>
         if parts[0] == "journal_data" and parts[2:3] == [ident]:
             _remove(ioctx, item.key)
+
+
+def encoded_metadata(metadata: Mapping[str, str]) -> bytes:
+    """The argument of the class method ``metadata_set``."""
+    pairs = (encode_string(key) + encode_string(value) for key, value in sorted(metadata.items()))
+    return struct.pack("<I", len(metadata)) + b"".join(pairs)
+
+
+def set_metadata(ioctx: rados.Ioctx, ident: str, key: str, value: str) -> None:
+    """Set a key of an image's metadata; clients that have the image open are not told."""
+    argument = encoded_metadata({key: value})
+    call_to_write(ioctx, f"rbd_header.{ident}", "rbd", "metadata_set", argument)
 
 
 def drop_metadata(ioctx: rados.Ioctx, ident: str, key: str) -> None:

@@ -20,6 +20,7 @@ from .cutover.close_watch import CloseWatch
 from .cutover.hook_gate import HookGate
 from .cutover.hook_service import HookService
 from .cutover.inventory import Inventories
+from .cutover.other_cluster_watch import OtherClusterWatch
 from .cutover.way_back import WayBackWatch
 from .hooks.definitions import HookRegistry
 from .hooks.queue import HookQueue
@@ -298,6 +299,13 @@ class Components:
             gate=gate,
             on_fenced=self._on_fenced,
         )
+        self.other_cluster_watch = OtherClusterWatch(
+            registry=self.registry,
+            scheduler=self.scheduler,
+            ask=self._ask,
+            settings=host.settings,
+            on_fenced=self._on_fenced,
+        )
         self.way_back = WayBackWatch(registry=self.registry, ask=self._ask)
 
     def _make_reports(self) -> None:
@@ -317,8 +325,6 @@ class Components:
             hooks=lambda: [hook.failing for hook in self.hooks.shown()],
         )
 
-    # -- what they ask each other ------------------------------------------------------------
-
     def translated(self, target: ImageSpec) -> TranslatedErrors:
         """A context in which only MigrationError gets out, for a request about ``target``."""
         return TranslatedErrors(target, self._ended.is_set(), self._on_fenced)
@@ -332,8 +338,7 @@ class Components:
         if m.opens_source:
             return False
         ends = [m.source] if situation is Situation.HALF_COMMITTED else ends_of(self.client, m)
-        images = tuple(place for place in ends if place.image_id)
-        question = FindUsers(images, self._dead_workers())
+        question = FindUsers(tuple(end for end in ends if end.image_id), self._dead_workers())
         return bool(self._ask(question, UsersFound, 0.0, order=True).addresses)
 
     def _dead_workers(self) -> tuple[str, ...]:

@@ -67,6 +67,7 @@ class Engine:
         self._scheduler.start()
         self.plans.start()
         made.close_watch.thread.start()
+        made.other_cluster_watch.thread.start()
         made.way_back.thread.start()
 
     def stop(self) -> bool:
@@ -75,6 +76,7 @@ class Engine:
         self.ended.set()
         self.plans.stop()
         made.close_watch.thread.stop()
+        made.other_cluster_watch.thread.stop()
         made.way_back.thread.stop()
         made.hook_sender.stop()
         made.queries.stop()
@@ -83,6 +85,7 @@ class Engine:
         clean = self._scheduler.stop(_STOP_TIMEOUT)  # the workers first
         for component in (
             made.close_watch.thread,
+            made.other_cluster_watch.thread,
             made.way_back.thread,
             made.hook_sender,
             made.queries,
@@ -121,6 +124,7 @@ class Engine:
             *self._components.monitor.troubles(),
             *self.plans.problems(),
             *self._components.close_watch.problems(),
+            *self._components.other_cluster_watch.problems(),
             *self._components.way_back.problems(),
             *self._components.hook_sender.problems(),
         ]

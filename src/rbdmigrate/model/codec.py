@@ -22,6 +22,7 @@ from .errors import MigrationError, RecordError
 
 T = TypeVar("T")
 _STORED = "stored"  # the key of a field's metadata for its stored name
+_IF_SET = "if set"  # the key for a field that is left out while it has its default
 _LARGEST = 1e11  # seconds: larger than for any date
 
 
@@ -31,6 +32,7 @@ def to_plain(value: Any) -> Any:
         return {
             f.stored: (to_tagged if f.union else to_plain)(getattr(value, f.name))
             for f in _fields(type(value))
+            if not f.if_set or getattr(value, f.name) != f.default
         }
     if isinstance(value, enum.Enum):
         return value.value
@@ -58,6 +60,14 @@ def to_stored(value: Any) -> dict[str, Any]:
 def stored_as(name: str) -> dict[str, str]:
     """Metadata for a dataclass field that is stored under another name, which a release gave it."""
     return {_STORED: name}
+
+
+def stored_if_set() -> dict[str, bool]:
+    """Metadata for a dataclass field that is left out while it has its default.
+
+    Versions that do not know the field read the rest.
+    """
+    return {_IF_SET: True}
 
 
 def to_tagged(value: Any) -> Any:
@@ -148,12 +158,16 @@ def shown(value: Any) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Field:
-    """A field of a dataclass. ``union``: its value may be of one of several dataclasses."""
+    """A field of a dataclass. ``union``: its value may be of one of several dataclasses.
+
+    ``if_set``: it is left out while it has its default.
+    """
 
     name: str
     stored: str
     hint: Any
     union: bool
+    if_set: bool
     required: bool
     default: Any
 
@@ -172,6 +186,7 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> _Field:
         stored=f.metadata.get(_STORED, f.name),
         hint=hint,
         union=len(members(hint)) > 1,
+        if_set=_IF_SET in f.metadata,
         required=default is dataclasses.MISSING,
         default=default,
     )

@@ -20,6 +20,18 @@ _RANDOM = 8  # hex digits at most of an image id that are random
 
 
 @dataclass(frozen=True)
+class ImageIdentity:
+    """An image of another cluster by what survives renames.
+
+    ``fsid`` is that of the cluster: the addresses of its monitors may lead to another one later.
+    """
+
+    fsid: str
+    pool_id: int
+    image_id: str
+
+
+@dataclass(frozen=True)
 class LaterSnapshot:
     """A later snapshot of the source that was asked for, and is not copied yet.
 
@@ -44,7 +56,8 @@ class Import:
     may have created the target: an image's id begins with the number of the client that created
     it, which proves the owner of a half-created target. ``later``: what it goes on to next.
     ``went_on``: what clients did to the source after the later snapshot that was copied last, a
-    clause about it such as "clients wrote 4096 bytes to it"; empty: nothing.
+    clause about it such as "clients wrote 4096 bytes to it"; empty: nothing. ``image``: the source
+    of a migration from another cluster by the method ``warm``.
     """
 
     spec: str
@@ -58,6 +71,7 @@ class Import:
     makers: tuple[int, ...] = ()
     later: Optional[LaterSnapshot] = None
     went_on: str = ""
+    image: Optional[ImageIdentity] = None
 
     @property
     def source(self) -> SourceSpec:

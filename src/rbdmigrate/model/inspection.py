@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from .finding import Finding, Severity
+from .import_source import ImageIdentity
+from .source_image import SourceImage
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Inspection:
     themselves. ``hanging_up``: the URLs whose servers do not keep a connection open.
     ``cluster_size``: bytes of a cluster of a QCOW file. ``announcing_close``: those of
     ``hanging_up`` whose servers say so in their answers. ``unknown_streams``: types of streams that
-    librbd does not know; the source was not looked at then.
+    librbd does not know; the source was not looked at then. ``image`` and ``image_identity``: of a
+    whole image of another cluster.
     """
 
     size: Optional[int] = None
@@ -39,6 +42,8 @@ class Inspection:
     cluster_size: Optional[int] = None
     announcing_close: tuple[str, ...] = ()
     unknown_streams: tuple[str, ...] = ()
+    image: Optional[SourceImage] = None
+    image_identity: Optional[ImageIdentity] = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:

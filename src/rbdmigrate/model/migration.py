@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from .bounds import MAX_TEXT, shortened
-from .codec import stored_as
+from .codec import stored_as, stored_if_set
 from .cutover import CutoverPolicy, Release
 from .held_time import HeldTime
 from .hooks import Question
@@ -52,18 +52,27 @@ class Hold:
 @slotted
 @dataclass(frozen=True)
 class Place:
-    """An image by name and by ids, which survive renames. Ids are empty until they are known."""
+    """An image by name and by ids, which survive renames. Ids are empty until they are known.
+
+    ``cluster``: the host of a monitor of another cluster, where the image is in that one. Only
+    workers have such places; a record names the source by a label.
+    """
 
     pool: str
     namespace: str
     image: str
     pool_id: int = -1
     image_id: str = ""
+    cluster: str = field(default="", metadata=stored_if_set())
 
     @property
     def spec(self) -> ImageSpec:
-        """The place by name."""
+        """The place by name, in its own cluster."""
         return ImageSpec(self.pool, self.namespace, self.image)
+
+    def __str__(self) -> str:
+        """The place for people, with its cluster if that is another one."""
+        return f"{self.spec} at {self.cluster}" if self.cluster else str(self.spec)
 
 
 @dataclass(frozen=True)
@@ -215,8 +224,8 @@ class Migration:
     two reverse rounds, 0: none follows by itself; ``reverse``: what they copied.
     ``target_changes``: changes of the target by clients that librbd does not expect. ``by``: who
     asked for it. ``held``: how long it was held for which reason. ``imported`` is set for an
-    import: ``source`` is then only a name for the external source (of a native one the place of the
-    image, with ``@`` and the snapshot).
+    import, and by ``warm`` from another cluster: ``source`` is then only a name for the external
+    source (of a native one the place of the image, with ``@`` and the snapshot).
     """
 
     id: str
@@ -282,6 +291,11 @@ class Migration:
     def in_place(self) -> bool:
         """The image keeps its name."""
         return self.source.pool_id == self.target.pool_id and self.source.spec == self.target.spec
+
+    @property
+    def from_another_cluster(self) -> bool:
+        """Whether the source is an image of another cluster as a whole."""
+        return self.method is Method.WARM and self.imported is not None
 
     @property
     def opens_source(self) -> bool:

@@ -15,6 +15,7 @@ from .client_warnings import client_warnings, waits_for_restore
 from .codec import to_plain
 from .errors import errno_name
 from .held_time import HeldTime, by_reason
+from .import_report import import_report
 from .layout import LayoutOptions
 from .migration import Failure, Hold, Migration
 from .rounds import WayBack
@@ -82,7 +83,6 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "id": m.id,
         "source": str(m.source.spec),
         "source_image_id": m.source.image_id,
-        "import_only": m.imported is not None,
         "method": m.method.value,
         "method_reason": m.method_reason or None,
         "clients": clients_use(m),
@@ -90,11 +90,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "rounds": rounds_report(m, live.age),
         "way_back": _way_back(live.way_back),
         "reverse_rounds": reverse_report(m, live.source_age),
-        "source_spec": None if m.imported is None else m.imported.redacted(),
-        "later_snapshot": (m.imported.later_name or None) if m.imported is not None else None,
-        "source_went_on": (m.imported.went_on or None) if m.imported is not None else None,
-        "source_changes": [] if m.imported is None else list(m.imported.changes),
-        "checksums": _checksums(m),
+        **import_report(m),
         "target": str(m.target.spec),
         "target_image_id": m.target.image_id,
         "plan": m.plan or None,
@@ -159,16 +155,6 @@ def brief_report(migration: Migration, live: Live) -> dict[str, Any]:
     }
 
 
-def _checksums(m: Migration) -> list[dict[str, Any]]:
-    """The checksums that a source has to have; a copy does not end before all were compared."""
-    if m.imported is None:
-        return []
-    return [
-        {"stream": path, "checksum": checksum, "compared": m.executed_at is not None}
-        for path, checksum in m.imported.checksums()
-    ]
-
-
 def _hold(hold: Hold) -> dict[str, Any]:
     return {"reason": hold.reason.value, "message": hold.message, "until": iso(hold.until)}
 
@@ -217,6 +203,8 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
     if hold is not None:
         return hold.message
     if m.state is State.COMMITTING:
+        if m.from_another_cluster:
+            return "What we left on the source is being removed; it stays in its cluster's trash."
         removed = "The link to the source" if m.imported else "The source"
         return f"{removed} is being removed, which cannot be stopped or undone."
     if m.method is Method.WARM:

@@ -16,8 +16,11 @@ from .states import Method
 def default_method(spec: Optional[SourceSpec]) -> Method:
     """The method where none is given. ``spec`` is the source of an import.
 
-    Only ``copy`` imports the snapshots of an RBD image, and disks that librbd does not read.
+    Only ``copy`` imports the snapshots of an RBD image, and disks that librbd does not read; only
+    ``warm`` follows an image of another cluster that clients use.
     """
+    if spec is not None and spec.is_image:
+        return Method.WARM
     copied = spec is not None and (spec.format == "native" or not spec.read_by_librbd)
     return Method.COPY if copied else Method.LIVE
 
@@ -55,11 +58,20 @@ class MigrationRequest:
 
         ``auto``: choose one for an image where none is asked for; imports have a default.
         """
-        if method is Method.WARM and self.spec is not None:
+        followed = self.spec is not None and self.spec.is_image
+        if method is Method.WARM and self.spec is not None and not followed:
             raise MigrationError(
                 EINVAL,
                 "The method warm is for images, whose clients change to the target at a cutover, "
-                "and the source of an import has none; leave out --method warm.",
+                "and the source of an import has none; leave out --method warm, or, for an image "
+                "of another cluster, its snapshot.",
+            )
+        if method in (Method.COPY, Method.LIVE) and followed:
+            raise MigrationError(
+                EINVAL,
+                f"The method {method.value} imports a snapshot, and the source is an image as a "
+                "whole; add snap_name to the source-spec, or leave out --method, and it is "
+                "migrated by the method warm.",
             )
         if method is Method.COPY and self.spec is None:
             raise MigrationError(EINVAL, "The method copy is for imports; leave out --method copy.")
@@ -77,6 +89,14 @@ class MigrationRequest:
             )
         chosen_later = auto and method is None and self.spec is None
         return replace(self, asked_method=method, auto=chosen_later)
+
+    @property
+    def rbd_source(self) -> ImageSpec:
+        """The source as the commands of its own cluster name it."""
+        if self.spec is None or not self.spec.is_image:
+            return self.source
+        pool = self.spec.pool_name or f"POOL-{self.spec.pool_id}"
+        return ImageSpec(pool, self.spec.pool_namespace or "", self.spec.image_name or "")
 
     @property
     def in_place(self) -> bool:

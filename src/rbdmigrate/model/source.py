@@ -112,9 +112,10 @@ class SourceSpec:
     """One external source. ``format`` is native, qcow, raw, or one of ``COPIED_FORMATS``.
 
     ``stream`` is for all but native, ``snapshots`` (the oldest first) for raw, the other fields for
-    native: a snapshot of an image. It is in another cluster where ``mon_host`` is given, the
-    addresses of that cluster's monitors, with the ``key`` of its client ``client_name``
-    (client.admin if that is None), or ``cluster_name``, the name of a file that librbd would read.
+    native: a snapshot of an image, or an image of another cluster as a whole. It is in another
+    cluster where ``mon_host`` is given, the addresses of that cluster's monitors, with the ``key``
+    of its client ``client_name`` (client.admin if that is None), or ``cluster_name``, the name of a
+    file that librbd would read.
     ``passphrase``: of an encrypted qcow disk, which the method ``copy`` decrypts.
     """
 
@@ -152,8 +153,13 @@ class SourceSpec:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether it is an image of another cluster."""
+        """Whether it is in another cluster."""
         return self.cluster_name is not None or self.mon_host is not None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an image of another cluster as a whole, not a snapshot of one."""
+        return self.mon_host is not None and self.snap_name is None and self.snap_id is None
 
     def streams(self) -> Iterator[tuple[str, StreamSpec]]:
         """All streams with their paths in the spec; the head's first."""
@@ -194,7 +200,8 @@ class SourceSpec:
         pool = self.pool_name if self.pool_name is not None else f"pool {self.pool_id}"
         parts = [pool, self.pool_namespace or "", self.image_name or ""]
         snapshot = self.snap_name if self.snap_name is not None else f"snapshot {self.snap_id}"
-        label = "/".join(part for part in parts if part) + f"@{snapshot}"
+        label = "/".join(part for part in parts if part)
+        label += "" if self.is_image else f"@{snapshot}"
         if self.mon_host is not None:
             return f"{label} at {parse_mon_host(self.mon_host)[0].host}"
         return f"{self.cluster_name}:{label}" if self.cluster_name else label

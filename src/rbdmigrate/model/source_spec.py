@@ -151,7 +151,8 @@ def _native(spec: dict[str, Any]) -> SourceSpec:
     _one_of(values, "pool_name", "pool_id", "the pool")
     if "image_name" not in values:
         raise refuse("image_name", "is missing: a native source needs it", "give the image's name")
-    _one_of(values, "snap_name", "snap_id", "the snapshot, which an import needs,")
+    if "mon_host" not in values or {"snap_name", "snap_id"} & values.keys():
+        _one_of(values, "snap_name", "snap_id", "the snapshot, which an import needs,")
     _other_cluster(values)
     return SourceSpec(format="native", **values)
 

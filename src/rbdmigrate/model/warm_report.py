@@ -151,18 +151,22 @@ def _after(m: Migration) -> str:
         f"`ceph rbd migration abort {target}`, with its clients stopped, goes back and takes along "
         "what they wrote"
     )
+    ends = _commits(m)
     if m.state is State.VERIFIED and m.goal is not Goal.COMMITTED:
         force = "" if m.verification is None or not m.verification.reasons else " --force"
-        return (
-            f"It was compared: `ceph rbd migration commit {target}{force}` removes the source; "
-            f"{undo}."
-        )
+        return f"It was compared: `ceph rbd migration commit {target}{force}` {ends}; {undo}."
     if m.state is State.CUT_OVER and m.goal not in (Goal.VERIFIED, Goal.COMMITTED):
-        compares = "" if m.verify is Verify.NONE else f"compares both ({m.verify.value}) and "
+        compared = f"compares both ({m.verify.value}) and {ends}"
+        does = ends if m.verify is Verify.NONE else compared
         return (
-            f"Clients may start on {target}. `ceph rbd migration commit {target}` {compares}"
-            f"removes the source; {undo}."
+            f"Clients may start on {target}. `ceph rbd migration commit {target}` {does}; {undo}."
         )
     return (
         f"Clients may start on {target}. It goes on by itself until it is {m.goal.value}; {undo}."
     )
+
+
+def _commits(m: Migration) -> str:
+    if m.from_another_cluster:
+        return "leaves the source in the trash of its cluster"
+    return "removes the source"

@@ -57,7 +57,7 @@ def prepare(
     with session.open(source) as ioctx:
         try:
             with open_image(ioctx, source.image_id, read_only=True) as image:
-                _refuse_when_in_use(writers(session, ioctx, image, act.fenced), source.spec)
+                _refuse_when_in_use(writers(session, source, ioctx, image, act.fenced), source.spec)
                 for obstacle in obstacles(session.rados, ioctx, image).of(source.spec):
                     raise MigrationError(EBUSY, obstacle.message)
                 features = _features(act.layout, image)

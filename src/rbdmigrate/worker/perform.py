@@ -131,16 +131,35 @@ def _inspect_source(session: Session, question: questions.InspectSource, tell: T
     return inspect_source(session, question, tell)
 
 
+def _find_closed_sources(
+    session: Session, question: questions.FindClosedSources, tell: Tell
+) -> Answer:
+    from .imports.closed_sources import find_closed_sources  # noqa: PLC0415 - see above
+
+    return find_closed_sources(session, question, tell)
+
+
 def _read_list(session: Session, question: questions.ReadList, tell: Tell) -> Answer:
     from .imports.lists import read_list  # noqa: PLC0415 - see above
 
     return read_list(session, question, tell)
 
 
+def _joined(
+    session: Session, ends: acts.WarmEnds, act: acts.Act, tell: Tell, function: ActFunction
+) -> Answer:
+    """The act, while the worker is a client of the source's cluster too."""
+    from .imports.warm_source import joined  # noqa: PLC0415 - see above
+
+    with joined(session, ends, act) as (both, with_fenced):
+        return function(session, both, with_fenced, tell)
+
+
 ANSWERS: dict[type, Callable[[Session, Any, Tell], Answer]] = {
     questions.Examine: examine,
     questions.FindUsers: find_users,
     questions.FindClosed: find_closed,
+    questions.FindClosedSources: _find_closed_sources,
     questions.MeasureWritten: measure_written,
     questions.InspectImage: inspect_image,
     questions.InspectSource: _inspect_source,
@@ -153,6 +172,9 @@ def perform(session: Session, job: Job, tell: Tell) -> Answer:
     if isinstance(job, acts.ActOn):
         if not isinstance(job.act, acts.CutOver):
             session.close_kept()
-        return functions_of(type(job.ends))[type(job.act)](session, job.ends, job.act, tell)
+        function = functions_of(type(job.ends))[type(job.act)]
+        if isinstance(job.ends, acts.WarmEnds) and job.ends.elsewhere is not None:
+            return _joined(session, job.ends, job.act, tell, function)
+        return function(session, job.ends, job.act, tell)
     session.close_kept()
     return ANSWERS[type(job)](session, job, tell)

@@ -30,7 +30,7 @@ def examine(session: Session, question: Examine, tell: Tell) -> Examined:
             return import_acts.examine(session, ioctx, place)
         with open_image(ioctx, place.image_id, read_only=True) as image:
             return Examined(
-                users=tuple(writers(session, ioctx, image, question.fenced)),
+                users=tuple(writers(session, place, ioctx, image, question.fenced)),
                 locks=bool(image.features() & FEATURES["exclusive-lock"]),
                 group=group_mirror.group_of(image),
                 mirror_mode=group_mirror.mirror_mode_of(image),
@@ -68,7 +68,7 @@ def inspect_image(session: Session, question: InspectImage, tell: Tell) -> Sourc
         waits_for = untrimmed(session, ioctx, image, inspection.TIME)
         return replace(
             inspection.describe(image, flatten=question.flatten),
-            users=tuple(writers(session, ioctx, image, question.fenced)),
+            users=tuple(writers(session, place, ioctx, image, question.fenced)),
             untrimmed=waits_for,
             obstacles=obstacles(session.rados, ioctx, image),
         )

@@ -56,6 +56,7 @@ class Session:
         self.pace = CopyThrottle()
         self.give_up: Callable[[str], None] = _nobody_listens
         self.kept_open: Optional[Closable] = None
+        self._other: Optional[rados.Rados] = None
         own = (*fencing_addresses(self.rados), *parse_addresses(self.c_client.addresses()))
         self.addresses = tuple(dict.fromkeys(own))
         self.clients = (int(self.rados.get_instance_id()), self.c_client.instance_id)
@@ -75,23 +76,47 @@ class Session:
         """The positive errno of one of ``librbd_errors``."""
         return error_number(error)
 
+    @contextmanager
+    def joined(self, other: rados.Rados) -> Iterator[None]:
+        """Within it images of another cluster can be opened; ``other`` is a client of that."""
+        self._other = other
+        try:
+            yield
+        finally:
+            self._other = None
+
+    def client_of(self, place: Place) -> rados.Rados:
+        """The client of the image's cluster; the other one has to be joined."""
+        if not place.cluster:
+            return self.rados
+        assert self._other is not None
+        return self._other
+
+    def clients_of(self, place: Place) -> tuple[int, ...]:
+        """The numbers of our clients in the image's cluster."""
+        if not place.cluster:
+            return self.clients
+        return (int(self.client_of(place).get_instance_id()),)
+
     def open(self, place: Place, *, frees_space: bool = False) -> rados.Ioctx:
         """An ioctx on the latest map, so that whoever was fenced before is shut out already.
 
         ``frees_space``: writes are carried out where the quota of the pool is used up, as long as
         they add nothing. Other writes wait there until the quota is raised.
         """
-        self.rados.wait_for_latest_osdmap()
-        ioctx = self.rados.open_ioctx2(place.pool_id)
+        client = self.client_of(place)
+        client.wait_for_latest_osdmap()
+        ioctx = client.open_ioctx2(place.pool_id)
         ioctx.set_namespace(place.namespace)
         if frees_space:
             ioctx.set_osdmap_full_try()  # named after the map, it is about the pool
         return ioctx
 
-    def has_pool(self, pool_id: int) -> bool:
-        """Whether the latest map has the pool."""
-        self.rados.wait_for_latest_osdmap()
-        return bool(self.rados.pool_reverse_lookup(pool_id))
+    def has_pool(self, place: Place) -> bool:
+        """Whether the latest map of the image's cluster has its pool."""
+        client = self.client_of(place)
+        client.wait_for_latest_osdmap()
+        return bool(client.pool_reverse_lookup(place.pool_id))
 
     @contextmanager
     def without_cache(self) -> Iterator[None]:

@@ -26,12 +26,16 @@ _KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ce
 
 
 def writers(
-    session: Session, ioctx: rados.Ioctx, image: rbd.Image, fenced: Collection[str]
+    session: Session,
+    place: Place,
+    ioctx: rados.Ioctx,
+    image: rbd.Image,
+    fenced: Collection[str],
 ) -> list[Watcher]:
     """Who has the image open for writing, but for ourselves and our dead workers (``fenced``)."""
     return [
         watcher
-        for watcher in other_writers(ioctx, image, session.clients)
+        for watcher in other_writers(ioctx, image, session.clients_of(place))
         if watcher.address not in fenced
     ]
 
@@ -86,7 +90,7 @@ def require_unchanged(session: Session, ioctx: rados.Ioctx, target: Place, act: 
         users = lock_holders(session, ioctx, target.image_id)
     else:
         with rbd.Image(ioctx, image_id=target.image_id, read_only=True) as image:
-            users = writers(session, ioctx, image, act.fenced)
+            users = writers(session, target, ioctx, image, act.fenced)
     if users:
         raise MigrationError(
             EBUSY,
@@ -117,7 +121,7 @@ def naming_users(session: Session, place: Place, *, side: str) -> Iterator[None]
                 suppress(rbd.Error, rados.ObjectNotFound),  # it is half removed
                 open_image(ioctx, place.image_id, read_only=True) as image,
             ):
-                users = writers(session, ioctx, image, ()) or users
+                users = writers(session, place, ioctx, image, ()) or users
         if not users:
             raise
         raise InUse(
@@ -149,7 +153,7 @@ def find_closed(session: Session, question: FindClosed, tell: Tell) -> ClosedIma
         with session.open(place) as ioctx:
             try:
                 with open_image(ioctx, place.image_id, read_only=True) as image:
-                    users = writers(session, ioctx, image, question.fenced)
+                    users = writers(session, place, ioctx, image, question.fenced)
             except (rbd.Error, rados.ObjectNotFound):
                 continue
         if not users:

@@ -1,8 +1,8 @@
 """The routes about agents on hypervisor hosts, and the guests that they report."""
 
-from .fields import Field
+from .fields import Field, field
 from .route import Route
-from .schemas import field, time_field
+from .schemas import time_field
 
 _SEEN = time_field("seen", "When the agent last reported.", nullable=False)
 _LOST = field("lost", "boolean", "That is so long ago that its guests are not known any more.")

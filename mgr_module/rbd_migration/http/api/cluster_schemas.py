@@ -1,7 +1,7 @@
 """The fields of answers about all of the cluster: its pace, its limits, and the summary."""
 
-from .fields import Field
-from .schemas import HOLDS, REPORT, STATES, field, time_field
+from .fields import Field, field
+from .schemas import HOLDS, REPORT, STATES, time_field
 
 GATE = (
     field("gate", "string", "Which health gate.", example="nearfull-osds"),

@@ -213,3 +213,8 @@ def _shown(value: Any) -> str:
     except (TypeError, ValueError):
         text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def field(name: str, type: str, text: str, **more: Any) -> Field:
+    """Return a field that every answer has."""
+    return Field(name, type, text, required=True, **more)

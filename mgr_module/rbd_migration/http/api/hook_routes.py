@@ -4,41 +4,39 @@ from rbdmigrate.model.hooks import SUBSCRIBED
 from rbdmigrate.sources.tls import MAX_CA
 
 from . import schemas
-from .fields import Field
+from .fields import Field, field
 from .route import Route
 
 _EVENTS = tuple(event.value for event in SUBSCRIBED)
 _CALL = (
     schemas.time_field("at", "When it was sent.", nullable=False),
-    schemas.field("event", "string", "What it said."),
-    schemas.field("about", "string", "The target or the plan; null for a test.", nullable=True),
-    schemas.field(
-        "outcome", "string", "What came of it.", choices=("taken", "veto", "later", "failed")
-    ),
-    schemas.field("reason", "string", "Of a veto or a failure.", nullable=True),
+    field("event", "string", "What it said."),
+    field("about", "string", "The target or the plan; null for a test.", nullable=True),
+    field("outcome", "string", "What came of it.", choices=("taken", "veto", "later", "failed")),
+    field("reason", "string", "Of a veto or a failure.", nullable=True),
 )
 SHOWN = (
-    schemas.field("name", "string", "Its name."),
-    schemas.field("url", "string", "Where messages are sent, without the query."),
-    schemas.field("events", "array", "What it is told."),
-    schemas.field("pool", "string", "Only images from or to this pool.", nullable=True),
-    schemas.field("timeout_seconds", "number", "For one message and its answer."),
-    schemas.field("own_ca", "boolean", "It was added with certificates that are trusted."),
+    field("name", "string", "Its name."),
+    field("url", "string", "Where messages are sent, without the query."),
+    field("events", "array", "What it is told."),
+    field("pool", "string", "Only images from or to this pool.", nullable=True),
+    field("timeout_seconds", "number", "For one message and its answer."),
+    field("own_ca", "boolean", "It was added with certificates that are trusted."),
     schemas.time_field("created", "When it was added.", nullable=False),
-    schemas.field("waiting", "integer", "Messages that it did not take yet."),
-    schemas.field("failing", "boolean", "A message failed several times."),
-    schemas.field("lost", "integer", "Messages given up since this manager is active."),
+    field("waiting", "integer", "Messages that it did not take yet."),
+    field("failing", "boolean", "A message failed several times."),
+    field("lost", "integer", "Messages given up since this manager is active."),
     schemas.time_field("last_at", "When the last message was sent."),
-    schemas.field("last_event", "string", "What that was.", nullable=True),
-    schemas.field("last_failure", "string", "Why it was not taken.", nullable=True),
-    schemas.field("recent", "array", "The last messages, the latest first.", fields=_CALL),
-    schemas.field("questions", "array", "Targets of migrations that wait for its answer."),
+    field("last_event", "string", "What that was.", nullable=True),
+    field("last_failure", "string", "Why it was not taken.", nullable=True),
+    field("recent", "array", "The last messages, the latest first.", fields=_CALL),
+    field("questions", "array", "Targets of migrations that wait for its answer."),
 )
 _DONE = (
-    schemas.field("hook", "string", "The hook."),
-    schemas.field("target", "string", "The target of the migration."),
-    schemas.field("event", "string", "The question."),
-    schemas.field("veto", "string", "Why not; null is yes.", nullable=True),
+    field("hook", "string", "The hook."),
+    field("target", "string", "The target of the migration."),
+    field("event", "string", "The question."),
+    field("veto", "string", "Why not; null is yes.", nullable=True),
 )
 
 HOOK_ROUTES = (

@@ -1,7 +1,8 @@
 """The fields of answers about plans; described in ``doc/reference/json.rst``."""
 
 from . import schemas
-from .schemas import field, time_field
+from .fields import field
+from .schemas import time_field
 
 STATES = (
     "draft", "starting", "running", "paused", "stopped", "cancelling", "done",

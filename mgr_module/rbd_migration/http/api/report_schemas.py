@@ -1,8 +1,9 @@
 """The fields of exports and reports, described in ``doc/reference/json.rst``."""
 
 from . import schemas
+from .fields import field
 from .plan_schemas import PHASES, STATES
-from .schemas import field, time_field
+from .schemas import time_field
 
 HISTORY_ROW = (
     field("id", "string", "The migration's id."),

@@ -1,8 +1,9 @@
 """The fields of answers. Those of a Report are described in ``doc/reference/json.rst``."""
 
-from typing import Any, Tuple
+from typing import Tuple
 
-from .fields import Field
+from .fields import Field, field
+from .source_schemas import SOURCE
 
 STATES = (
     "queued", "preparing", "prepared", "executing", "executed", "cutting-over", "cut-over",
@@ -20,11 +21,6 @@ HOLDS = (
     "paused", "window", "limit", "health", "source", "retry", "soak", "operator", "plan", "clients",
     "hook",
 )  # fmt: skip
-
-
-def field(name: str, type: str, text: str, **more: Any) -> Field:
-    """Return a field that every answer has."""
-    return Field(name, type, text, required=True, **more)
 
 
 def time_field(name: str, text: str, nullable: bool = True) -> Field:
@@ -180,11 +176,6 @@ CUTOVER = (
         nullable=True,
     ),
 )
-CHECKSUM = (
-    field("stream", "string", "The path of the stream in the source-spec.", example="stream"),
-    field("checksum", "string", "Its kind, a colon and hexadecimal digits."),
-    field("compared", "boolean", "The source had it: the copy is complete."),
-)
 REPORT: Tuple[Field, ...] = (
     field("id", "string", "The migration's id.", example="235bf36ad5de"),
     field("source", "string", "Image spec of the source.", example="hdd/vm1"),
@@ -194,7 +185,6 @@ REPORT: Tuple[Field, ...] = (
         "The source's RBD image id; of format 1 the prefix of its data objects and its name; "
         "empty for an import.",
     ),
-    field("import_only", "boolean", "An import: the source is only read."),
     field("method", "string", "How it is copied.", choices=METHODS),
     field("method_reason", "string", "Why `auto` chose the method.", nullable=True),
     field("clients", "string", "The image that clients use now.", choices=CLIENTS),
@@ -220,27 +210,7 @@ REPORT: Tuple[Field, ...] = (
         fields=REVERSE_ROUNDS,
         nullable=True,
     ),
-    field("source_spec", "object", "The source-spec of an import, without secrets.", nullable=True),
-    field(
-        "later_snapshot",
-        "string",
-        "The later snapshot that an import goes on to; null when it holds the one asked for.",
-        nullable=True,
-    ),
-    field(
-        "source_went_on",
-        "string",
-        "What clients did to an import's source after the later snapshot that was copied last; "
-        "null: nothing.",
-        nullable=True,
-    ),
-    field("source_changes", "array", "What changed at an import's source during the copy."),
-    field(
-        "checksums",
-        "array",
-        "The checksums that an import's source has to have.",
-        fields=CHECKSUM,
-    ),
+    *SOURCE,
     field("target", "string", "Image spec of the target.", example="nvme/vm1"),
     field("target_image_id", "string", "The target's RBD image id; empty until prepared."),
     field("plan", "string", "The plan that it belongs to.", nullable=True),

@@ -156,10 +156,12 @@ def _unfinished(facts: Facts, limits: Limits) -> str:
 
 def _price(m: Migration) -> str:
     """What a migration costs that is left half done."""
-    if m.imported is not None:
+    if m.imported is not None and not m.from_another_cluster:
         return "The target needs its source until the commit."
     if m.method is Method.WARM and m.cut_over_at is None:
         return "Its data takes space twice, and every round reads the source."
+    if m.from_another_cluster:
+        return "Its source is in the trash of its cluster, where clients are locked out of it."
     return (
         f"Its data takes space twice, and its source is in the trash of {m.source.pool}, which "
         "some programs cannot list or empty meanwhile."
@@ -178,6 +180,7 @@ def _source(facts: Facts, limits: Limits) -> str:
         return facts.hold.message
     tried = m.failure is not None and m.failure.transient and m.attempts >= _TRIES
     early = m.executed_at is None and m.state in (State.QUEUED, State.PREPARING, State.EXECUTING)
+    early = early or m.from_another_cluster  # rounds, cutover and commit all need it
     return m.failure.message if m.failure is not None and tried and early else ""
 
 

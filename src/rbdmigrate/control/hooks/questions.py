@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Optional
 
 from ...model.bounds import shortened
 from ...model.cutover import CutoverMode
@@ -37,6 +38,13 @@ def may_close(m: Migration, now: float) -> bool:
         and q.ready is not None
         and may_be_released(m, CutoverMode.HOOK, now)
     )
+
+
+def mode_when_closed(m: Migration, now: float) -> Optional[CutoverMode]:
+    """The mode by which its image is released once no client has it open; None: it is not."""
+    if may_be_released(m, CutoverMode.WHEN_CLOSED, now):
+        return CutoverMode.WHEN_CLOSED
+    return CutoverMode.HOOK if may_close(m, now) else None
 
 
 def wants_commit(m: Migration, now: float) -> bool:

@@ -21,6 +21,7 @@ from ...model.jobs.answers import CutOverDone
 from ...model.migration import Hold, Migration, Place
 from ...model.rounds import Rounds
 from ...model.states import Goal, HoldReason, Method, State
+from .cutover_policy import with_cutover_policy
 from .requests import cleared_for_retry, refuse_aborting
 
 _BEYOND_CUTOVER = frozenset({Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED})
@@ -73,57 +74,6 @@ def to_cut_over(m: Migration, policy: Optional[CutoverPolicy] = None) -> Migrati
     return wanted if policy is None else with_cutover_policy(wanted, policy)
 
 
-def with_cutover_policy(m: Migration, policy: CutoverPolicy) -> Migration:
-    """Return the record with this policy. Raises MigrationError(EINVAL); see :func:`refuse_policy`.
-
-    A release that is there already stays: what was begun is completed or undone.
-    """
-    if m.imported is not None and policy.mode is not CutoverMode.REFUSE:
-        raise MigrationError(
-            EINVAL,
-            f"{m.target.spec} is imported, so no client has to change over; leave --cutover out.",
-        )
-    refuse_policy(m.method, policy, str(m.target.spec), in_place=m.in_place)
-    return replace(m, cutover=policy)
-
-
-def refuse_policy(method: Method, policy: CutoverPolicy, target: str, *, in_place: bool) -> None:
-    """Raise MigrationError(EINVAL) for a policy that a migration by ``method`` cannot have."""
-    mode = policy.mode
-    if mode is CutoverMode.REFUSE:
-        return
-    if method is not Method.WARM and (method, mode) != (Method.LIVE, CutoverMode.AGENT):
-        raise MigrationError(
-            EINVAL,
-            f"--cutover {mode.value} is for migrations by the method warm; {target} is migrated by "
-            f"the method {method.value}, whose clients have to be stopped before the prepare.",
-        )
-    if mode is CutoverMode.WHEN_CLOSED and not in_place and not policy.name_changes:
-        raise MigrationError(
-            EINVAL,
-            f"After a cutover to {target} clients no longer find the image under its former name, "
-            "and --cutover when-closed tells nobody; keep the name (an in-place migration, for "
-            "example with --data-pool), or add --name-changes if your clients know the new one.",
-        )
-
-
-def refuse_policy_of_abort(m: Migration, policy: CutoverPolicy) -> None:
-    """Raise MigrationError(EINVAL) for a policy that the abort of this migration cannot have."""
-    if m.method is Method.LIVE and policy.mode is not CutoverMode.REFUSE:
-        raise MigrationError(
-            EINVAL,
-            f"Going back takes as long as the copy took so far, and no guest can be paused for so "
-            f"long; stop the clients of {m.target.spec}, then abort without --cutover.",
-        )
-    refuse_policy(m.method, policy, str(m.target.spec), in_place=m.in_place)
-    if policy.mode is CutoverMode.WHEN_CLOSED:
-        raise MigrationError(
-            EINVAL,
-            "An abort does not wait until clients close the target; stop them, or give --cutover "
-            "agent or --cutover hook.",
-        )
-
-
 # -- waiting for clients
 
 
@@ -147,9 +97,15 @@ def image_in_use(m: Migration) -> Place:
     return m.target if goes_back(m) else m.source
 
 
+def in_another_cluster(m: Migration) -> bool:
+    """Whether that image is one of another cluster."""
+    return m.from_another_cluster and not goes_back(m)
+
+
 def waits_for_clients(m: Migration) -> bool:
     """Whether its cutover, or its way back, waits until clients have left the image."""
-    if m.release is not None or m.imported is not None or m.method is Method.COPY:
+    imported = m.imported is not None and not m.from_another_cluster
+    if m.release is not None or imported or m.method is Method.COPY:
         return False
     if by_prepare(m):
         aborts = m.goal is Goal.ABORTED

@@ -17,7 +17,7 @@ from ...model.migration import Migration
 from ...model.policy import Policy
 from ...model.states import Goal, State
 from ...model.verification import Verify
-from .cutover import with_cutover_policy
+from .cutover_policy import with_cutover_policy
 from .requests import (
     cleared_for_retry,
     refuse_aborting,

@@ -52,6 +52,8 @@ _BY_STATE = {
 
 def diagnose(migration: Migration, seen: Observation) -> Situation:
     """Return the situation that ``seen`` shows for ``migration``."""
+    if migration.from_another_cluster:
+        return _of_warm_target(migration, seen)
     if migration.imported is not None:
         return _of_import(migration, seen)
     if migration.method is Method.WARM:
@@ -116,6 +118,31 @@ def _of_warm(m: Migration, seen: Observation) -> Situation:
     if header is None:
         return Situation.HALF_PREPARED if m.prepared_at is None else Situation.PREPARED
     return _BY_STATE[header.state]
+
+
+def _of_warm_target(m: Migration, seen: Observation) -> Situation:
+    """The situation of a migration from another cluster, by its target alone.
+
+    An abort ends with the removal of the target, and only its answer tells that the source is as it
+    was (the record has no ``comparison_snapshot`` then).
+    """
+    target = seen.target
+    if target is None or not _is_ours_warm(m, target):
+        if m.comparison_snapshot:
+            return Situation.HALF_ABORTED
+        lost = seen.target_gone and m.prepared_at is None
+        return Situation.TARGET_POOL_GONE if lost else Situation.UNTOUCHED
+    if not target.exists:
+        return Situation.HALF_PREPARED if m.prepared_at is None else Situation.HALF_ABORTED
+    names = seen.names or NamesNow(source=False, target=False, complete=False)
+    moved = _target_renamed(m, target)
+    if (names.target or moved) and target.header is None:
+        return Situation.COMMITTED
+    if names.target or moved:
+        return Situation.CUT_OVER if names.complete or moved else Situation.HALF_CUT_OVER
+    if target.header is None:
+        return Situation.HALF_PREPARED if m.prepared_at is None else Situation.PREPARED
+    return _BY_STATE[target.header.state]
 
 
 def _is_ours_warm(m: Migration, target: ImageView) -> bool:

@@ -141,6 +141,15 @@ def way_back(m: Migration, written: Optional[int], now: float) -> WayBack:
     return WayBack(written, cutover_estimate(scan, written), now)
 
 
+def removes_snapshots(m: Migration, act: ActKind) -> bool:
+    """Whether our snapshots are gone once ``act`` was done.
+
+    Those of another cluster are not looked at: only the answer to the last act tells of them.
+    """
+    ends = act in (ActKind.COMMIT, ActKind.FINISH_COMMIT, ActKind.ABORT)
+    return act is ActKind.REMOVE_COMPARISON_SNAPSHOT or (ends and m.from_another_cluster)
+
+
 # -- rounds
 
 

@@ -23,7 +23,7 @@ class Sample:
 
 def kind_of(m: Migration) -> str:
     """What is migrated: an image, a snapshot of one, or a disk from outside."""
-    if m.imported is None:
+    if m.imported is None or m.from_another_cluster:
         return "image"
     return "snapshot" if m.imported.native else "import"
 

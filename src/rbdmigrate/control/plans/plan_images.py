@@ -18,7 +18,7 @@ from .plan_fields import PlanObject, refuse
 _OF_SOURCES = ("as_raw", "checksum")
 _FIELDS = ("source", "target", "source_spec", *_OF_SOURCES, "method")
 _IMAGE_METHODS = (Method.LIVE.value, Method.WARM.value)
-_IMPORT_METHODS = (Method.LIVE.value, Method.COPY.value)
+_IMPORT_METHODS = tuple(method.value for method in Method)
 
 
 def listed_image(value: Any, path: str, default_pool: str) -> Listed:
@@ -63,6 +63,19 @@ def import_method(given: PlanObject, spec: Optional[SourceSpec]) -> Optional[Met
     Raises MigrationError(EINVAL).
     """
     method = _method(given, _IMPORT_METHODS)
+    whole = spec is not None and spec.is_image
+    if method is Method.WARM and not whole:
+        raise refuse(
+            given.where("method"),
+            "is warm, which is for images of this cluster and whole images of another one",
+            "leave it out",
+        )
+    if method in (Method.LIVE, Method.COPY) and whole:
+        raise refuse(
+            given.where("method"),
+            f"is {method.value}, which imports a snapshot, and the source is a whole image",
+            "leave it out, or add snap_name to the source_spec",
+        )
     if spec is not None and method is Method.LIVE and not spec.read_by_librbd:
         raise refuse(
             given.where("method"),

@@ -10,9 +10,10 @@ from typing import Optional
 import rados
 
 from ...cluster.store import StoreFenced
-from ...control.hooks.questions import may_close
+from ...control.hooks.questions import mode_when_closed
 from ...control.lifecycle.cutover import (
     image_in_use,
+    in_another_cluster,
     may_be_released,
     released,
     waits_for_clients,
@@ -96,7 +97,13 @@ class CloseWatch:
         self._gate.look(awaited)
         for tracked in awaited:
             self._explain(tracked)
-        waiting = [t for t in awaited if t.cutover_held is None and self._mode(t.migration)]
+        waiting = [
+            t
+            for t in awaited
+            if t.cutover_held is None
+            and not in_another_cluster(t.migration)
+            and self._mode(t.migration)
+        ]
         if not waiting:
             self._closed_since.clear()
             return False
@@ -114,10 +121,9 @@ class CloseWatch:
     def _mode(self, m: Migration) -> Optional[CutoverMode]:
         """The mode by which an image that is closed is released; None: it is not."""
         now = time.time()
-        if may_be_released(m, CutoverMode.WHEN_CLOSED, now):
-            return CutoverMode.WHEN_CLOSED
-        if may_close(m, now):
-            return CutoverMode.HOOK
+        mode = mode_when_closed(m, now)
+        if mode is not None:
+            return mode
         known = m.in_place or m.cutover.name_changes
         if (
             known

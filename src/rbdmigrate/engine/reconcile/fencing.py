@@ -44,7 +44,8 @@ class Fencing:
             )
         ends = ends_of(self._client, migration)
         versions = {place.image_id: self._release_lock(place, actor) for place in ends}
-        if migration.intent is not None and is_reverse(migration, migration.intent.act):
+        reverse = migration.intent is not None and is_reverse(migration, migration.intent.act)
+        if reverse and not migration.from_another_cluster:
             self._lock_kept(migration.source)
         return versions.get(migration.target.image_id)
 

@@ -9,7 +9,7 @@ from ...control.lifecycle.crashes import after_success
 from ...control.lifecycle.cutover import cut_over, prepare_to_undo
 from ...control.lifecycle.later_snapshot import holds_later
 from ...control.lifecycle.reverse import copied_back
-from ...control.lifecycle.warm import is_refresh_round, kept_hold, synchronized
+from ...control.lifecycle.warm import is_refresh_round, kept_hold, removes_snapshots, synchronized
 from ...control.objects.trimming import waiting
 from ...model.jobs.answers import (
     Answer,
@@ -51,7 +51,7 @@ def with_answer(m: Migration, act: ActKind, answer: Answer, now: float) -> Migra
         return cut_over(m, answer, now)
     if isinstance(answer, Verified):
         return with_outcome(m, answer.verification, now)
-    return replace(m, comparison_snapshot="") if act is ActKind.REMOVE_COMPARISON_SNAPSHOT else m
+    return replace(m, comparison_snapshot="") if removes_snapshots(m, act) else m
 
 
 def _cleared(m: Migration, act: ActKind) -> Migration:

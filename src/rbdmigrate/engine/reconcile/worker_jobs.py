@@ -32,11 +32,12 @@ class ActContext:
 
 def ends_of(m: Migration, policy: ImportPolicy) -> acts.Ends:
     """Both ends of a migration; ``policy`` is what imports may read."""
+    imported = None
+    if m.imported is not None:
+        imported = acts.ImportEnds(m.id, m.imported, m.target, policy, m.method)
     if m.method is Method.WARM:
-        return acts.WarmEnds(m.id, m.source, m.target)
-    if m.imported is None:
-        return acts.ImageEnds(m.source, m.target)
-    return acts.ImportEnds(m.id, m.imported, m.target, policy, m.method)
+        return acts.WarmEnds(m.id, m.source, m.target, imported)
+    return imported or acts.ImageEnds(m.source, m.target)
 
 
 def act_of(act: ActKind, m: Migration, context: ActContext) -> acts.Act:
@@ -79,6 +80,7 @@ def act_of(act: ActKind, m: Migration, context: ActContext) -> acts.Act:
             undo=goes_back(m) and must_undo(m),
             clients_wait=clients_wait(m),
             cut_over=m.cut_over_at is not None,
+            without_source=m.from_another_cluster and m.abort is not None and m.abort.forced,
         )
     if act is ActKind.UNDO_PREPARE:
         return acts.UndoPrepare(m.group, m.mirror_mode)

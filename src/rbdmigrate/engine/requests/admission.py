@@ -145,7 +145,14 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
     return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")
 
 
-def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) -> Migration:
+def _asked(
+    facts: Facts,
+    policy: Policy,
+    ident: str,
+    source: Place,
+    now: float,
+    imported: Optional[Import] = None,
+) -> Migration:
     """What the record of every migration begins with."""
     assert facts.target is not None
     plain = Migration(
@@ -157,6 +164,7 @@ def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) 
         created=now,
         layout=facts.request.layout,
         method=facts.request.method,
+        imported=imported,
     )
     return with_policy(plain, policy)
 
@@ -169,19 +177,27 @@ def _import(facts: Facts, policy: Policy, findings: list[Finding], ident: str) -
     now = time.time()
     spec, stored = facts.request.spec.with_secrets_at(prefix_of(ident))
     source = facts.request.source
-    place = Place(source.pool, source.namespace, source.image, facts.source_pool_id)
+    image = facts.inspection.image_identity
+    place = Place(
+        source.pool,
+        source.namespace,
+        source.image,
+        facts.source_pool_id,
+        "" if image is None else image.image_id,
+    )
+    imported = Import(
+        spec=spec.to_json(),
+        secrets=tuple(stored),
+        inline=facts.request.inline,
+        host=host_of(spec),
+        size=facts.inspection.size,
+        snapshots=tuple(snapshot.name for snapshot in facts.inspection.snapshots),
+        identity=facts.inspection.identity,
+        image=image,
+    )
     migration = replace(
-        _asked(facts, policy, ident, place, now),
+        _asked(facts, policy, ident, place, now, imported),
         bytes_total=facts.to_copy,
         snapshots=len(facts.inspection.snapshots),
-        imported=Import(
-            spec=spec.to_json(),
-            secrets=tuple(stored),
-            inline=facts.request.inline,
-            host=host_of(spec),
-            size=facts.inspection.size,
-            snapshots=tuple(snapshot.name for snapshot in facts.inspection.snapshots),
-            identity=facts.inspection.identity,
-        ),
     )
     return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")

@@ -6,7 +6,7 @@ from errno import EAGAIN
 from typing import Optional
 
 from ...control.hooks.events import pools_of
-from ...control.lifecycle.cutover import refuse_policy_of_abort
+from ...control.lifecycle.cutover_policy import refuse_policy_of_abort
 from ...model.cutover import CutoverMode, CutoverPolicy
 from ...model.errors import MigrationError
 from ...model.migration import Migration

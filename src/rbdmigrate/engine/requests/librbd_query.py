@@ -23,7 +23,13 @@ from ...cluster.client import Identity
 from ...cluster.worker_process import WorkerLost, WorkerProcess
 from ...model.errors import MigrationError, errno_text
 from ...model.jobs.protocol import Cause, Ending, Failed
-from ...model.jobs.questions import FindClosed, InspectSource, Question, ReadList
+from ...model.jobs.questions import (
+    FindClosed,
+    FindClosedSources,
+    InspectSource,
+    Question,
+    ReadList,
+)
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +67,10 @@ class LibrbdQueries:
             for source, what, workers in ((False, "images", 2), (True, "sources", 1))
             for order, why in ((True, "orders"), (False, "checks"))
         }
-        self._watch = _Line(identity, "images-watch", 1)
+        self._watches = {
+            FindClosed: _Line(identity, "images-watch", 1),
+            FindClosedSources: _Line(identity, "sources-watch", 1),
+        }
 
     def ask(self, question: Question, answer: type[R], timeout: float, *, order: bool = True) -> R:
         """A worker's answer, at most ``timeout`` seconds after it began with the question.
@@ -70,8 +79,8 @@ class LibrbdQueries:
         changes something, as opposed to a mere check. Raises MigrationError when librbd refuses,
         when no answer comes in time, or when too many questions wait already.
         """
-        if isinstance(question, FindClosed):
-            line = self._watch
+        if isinstance(question, (FindClosed, FindClosedSources)):
+            line = self._watches[type(question)]
         else:
             line = self._lines[isinstance(question, (InspectSource, ReadList)), order]
         ending = line.ask(question, timeout)
@@ -82,12 +91,12 @@ class LibrbdQueries:
 
     def stop(self) -> None:
         """End the threads and their workers. Whoever still waits gets MigrationError."""
-        for line in (*self._lines.values(), self._watch):
+        for line in (*self._lines.values(), *self._watches.values()):
             line.stop()
 
     def join(self, timeout: float) -> bool:
         """Wait for the threads' end; False when one is still there."""
-        ended = [line.join(timeout) for line in (*self._lines.values(), self._watch)]
+        ended = [line.join(timeout) for line in (*self._lines.values(), *self._watches.values())]
         return all(ended)
 
 

@@ -69,6 +69,10 @@ class Lookup:
             known = self._registry.find_source_id(m.source)
             if known is not None:
                 raise _migrating(known.migration)
+        if m.from_another_cluster:
+            for tracked in self._registry.all():
+                if _same_image(m, tracked.migration):
+                    raise _migrating(tracked.migration)
 
     def find(self, target: ImageSpec) -> Optional[TrackedMigration]:
         """The migration under way to ``target``; one made by plain ``rbd`` is taken over.
@@ -172,6 +176,13 @@ class Lookup:
             f"There is no migration to or from {target}; `ceph rbd migration ls` lists all "
             "migrations.",
         )
+
+
+def _same_image(m: Migration, other: Migration) -> bool:
+    """Whether both migrate the same image of another cluster."""
+    if m.imported is None or other.imported is None or other.state.ended:
+        return False
+    return m.imported.image == other.imported.image
 
 
 def _untaken(migration: Migration) -> Migration:

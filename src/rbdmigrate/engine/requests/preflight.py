@@ -113,10 +113,12 @@ class Preflight:
             if other is not None:
                 asked = replace(facts, request=replace(request, asked_method=other))
                 facts = replace(facts, otherwise=self._inspected(asked, order=False))
-            copied = request.method is Method.COPY
+            image = None if facts.inspection is None else facts.inspection.image
             return replace(
                 facts,
-                verify=self._verify_copy(facts.to_copy) if copied else Verify.NONE,
+                image=image,
+                verify=self._verify_import(request.method, image, facts.to_copy),
+                verify_warm=Verify.FULL if image is None else self._verify(image, Method.WARM),
                 clients=self._client_keys(),
                 source_pool_id=client.pool_lookup(pool) if known else -1,
             )
@@ -181,8 +183,17 @@ class Preflight:
             full_below=settings.verify_full_below,
         )
 
-    def _verify_copy(self, amount: Optional[int]) -> Verify:
-        """What is compared of an import with its snapshots when nobody says."""
+    def _verify_import(
+        self, method: Method, image: Optional[SourceImage], amount: Optional[int]
+    ) -> Verify:
+        """What is compared of an import when nobody says; with its snapshots by ``copy``.
+
+        ``image``: an image of another cluster that is migrated as a whole.
+        """
+        if image is not None:
+            return self._verify(image, method)
+        if method is not Method.COPY:
+            return Verify.NONE
         settings = self._settings()
         if settings.verify_default is not Verify.AUTO:
             return settings.verify_default

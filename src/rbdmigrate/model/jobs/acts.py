@@ -46,20 +46,24 @@ class WarmEnds:
     """Both ends of a migration by the method ``warm``.
 
     ``id`` is that of the migration. The name in ``target`` is the one that it gets at the cutover;
-    until then the image has the name :func:`..rounds.hidden_name`.
+    until then the image has the name :func:`..rounds.hidden_name`. ``elsewhere``: how to reach the
+    source in another cluster; ``source`` is then a label, until the worker has connected to that.
     """
 
     id: str
     source: Place
     target: Place
+    elsewhere: Optional[ImportEnds] = None
 
     @property
     def in_place(self) -> bool:
         """The image keeps its name."""
-        return self.source.pool_id == self.target.pool_id and (
-            self.source.namespace,
-            self.source.image,
-        ) == (self.target.namespace, self.target.image)
+        return (
+            self.elsewhere is None
+            and self.source.pool_id == self.target.pool_id
+            and (self.source.namespace, self.source.image)
+            == (self.target.namespace, self.target.image)
+        )
 
 
 Ends = Union[ImageEnds, ImportEnds, WarmEnds]
@@ -204,7 +208,7 @@ class Abort:
     open its source too. ``fenced``: addresses of our dead workers. ``undo``: of a warm migration
     whose clients want the target back: undo what was begun, if that still can be undone.
     ``clients_wait``: nobody opens that target meanwhile. ``cut_over``: clients have used the target
-    of a warm migration.
+    of a warm migration. ``without_source``: also where the cluster of the source does not answer.
     """
 
     name: ClassVar[str] = ActKind.ABORT.value
@@ -216,6 +220,7 @@ class Abort:
     undo: bool = False
     clients_wait: bool = False
     cut_over: bool = False
+    without_source: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from ..import_policy import ImportPolicy
 from ..migration import Place
 from ..source_list import SourceList
 from ..states import Method
+from .acts import ImportEnds
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,14 @@ class FindClosed:
     name: ClassVar[str] = "find_closed"
     images: tuple[Place, ...]
     fenced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FindClosedSources:
+    """The same for sources in other clusters, by how they are reached; ``ClosedImages`` too."""
+
+    name: ClassVar[str] = "find_closed_sources"
+    sources: tuple[ImportEnds, ...]
 
 
 @dataclass(frozen=True)
@@ -94,5 +103,12 @@ class ReadList:
 
 
 Question = Union[
-    Examine, FindUsers, FindClosed, MeasureWritten, InspectImage, InspectSource, ReadList
+    Examine,
+    FindUsers,
+    FindClosed,
+    FindClosedSources,
+    MeasureWritten,
+    InspectImage,
+    InspectSource,
+    ReadList,
 ]

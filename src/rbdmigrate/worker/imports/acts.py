@@ -45,7 +45,7 @@ from ..identity import (
 from ..repair import comparison_snapshot
 from ..session import Session
 from ..users import lock_holders, naming_users
-from . import external_copy, native, native_copy, removal
+from . import external_copy, native, native_copy, removal, warm_source
 from .known_streams import unknown_streams
 from .open_files import CheckedFiles
 from .source_access import require_allowed, require_checked_files, resolver, resolver_of
@@ -58,6 +58,8 @@ def inspect_source(session: Session, question: InspectSource, tell: Tell) -> Ins
     """What a source is, and what of it librbd cannot read."""
     spec = parse_source_spec(question.spec)
     if spec.format == "native":
+        if question.method is Method.WARM:
+            return warm_source.inspect(session, spec, question.policy, question.own_keys)
         if question.method is Method.COPY:
             return native_copy.inspect(session, spec, question.policy, question.own_keys)
         return native.inspect(session, spec)

@@ -1,6 +1,6 @@
-"""Reading images of another cluster: a RADOS client of it, for one job.
+"""Images of another cluster: a RADOS client of it, for one job.
 
-The client only reads. Nothing of it comes from files of the manager's host.
+Nothing of the client comes from files of the manager's host. An import only reads with it.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def remove(
     that was allowed; None: nobody can use it yet.
     """
     imported, target = ends.imported, ends.target
-    if not session.has_pool(target.pool_id):
+    if not session.has_pool(target):
         return
     with session.open(target, frees_space=True) as ioctx:
         ident = _ours(ioctx, imported, target)

@@ -51,7 +51,7 @@ def clear(session: Session, place: Place, name: str) -> None:
 def drop(session: Session, ends: Sequence[Place], name: str) -> None:
     """Remove it from whichever end stands alone. May be repeated."""
     for place in ends:
-        if not place.image_id or not session.has_pool(place.pool_id):
+        if not place.image_id or not session.has_pool(place):
             continue
         with session.open(place) as ioctx:
             if not headers.image_exists(ioctx, place.image_id):

@@ -94,7 +94,7 @@ def abort(
 ) -> None:
     """Abort, also one that was cut off anywhere, and one whose target's pool was removed."""
     source, target = both.source, both.target
-    if not session.has_pool(target.pool_id):
+    if not session.has_pool(target):
         _give_back_alone(session, source)
         return
     if not _exists(session, source):
@@ -227,7 +227,7 @@ def finish_commit(
 
 def _exists(session: Session, place: Place) -> bool:
     """Whether any trace of the image is left."""
-    if not session.has_pool(place.pool_id):
+    if not session.has_pool(place):
         return False
     with session.open(place) as ioctx:
         return headers.view_by_id(ioctx, place.image_id) is not None
@@ -249,7 +249,7 @@ def _make_ordinary(session: Session, source: Place, target: Place) -> None:
 
 def _has_old_format(session: Session, place: Place) -> bool:
     """Whether an image of format 1 has this name."""
-    if not session.has_pool(place.pool_id):
+    if not session.has_pool(place):
         return False
     with session.open(place) as ioctx:
         return is_old_format(headers.image_id(ioctx, place.image) or "")

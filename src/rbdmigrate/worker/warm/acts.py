@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import rados
 import rbd
 
-from ...cluster import headers, image_names
+from ...cluster import headers, image_names, surgery
 from ...cluster.lock_out import let_in
 from ...cluster.target_header import target_header
 from ...faults import fault_point
@@ -47,7 +47,7 @@ from .rounds import drop_reserved, synchronize
 def _refuse_migrating(session: Session, ends: WarmEnds) -> None:
     """Raise MigrationError(EBUSY) while somebody migrates one of the images with plain ``rbd``."""
     for place in (ends.source, ends.target):
-        if place.image_id and session.has_pool(place.pool_id):
+        if place.image_id and session.has_pool(place):
             with session.open(place) as ioctx:
                 refuse_migrating(ioctx, place)
 
@@ -177,12 +177,16 @@ def _commit(session: Session, ends: WarmEnds) -> Finished:
     with session.open(ends.target) as ioctx, ThreadPoolExecutor(1) as pool:
         if headers.image_id(ioctx, ends.target.image) != ident:
             raise renamed(ends.target)
-        if session.has_pool(ends.source.pool_id):
+        if session.has_pool(ends.source):
             with session.open(ends.source, frees_space=True) as source:
-                _remove_users_snapshots(session, source, ends)
+                if not ends.source.cluster:
+                    _remove_users_snapshots(session, source, ends)
                 # The monitors are told of the last ones of both images together.
                 dropping = pool.submit(target.drop_round_snapshots, ioctx, ident, ends.id)
-                _remove_source(session, source, ends)
+                if ends.source.cluster:
+                    _leave_source(source, ends)
+                else:
+                    _remove_source(session, source, ends)
             dropping.result()
         fault_point("warm.after", "source")
         make_ordinary(ioctx, ends)
@@ -208,6 +212,15 @@ def _remove_source(session: Session, source: rados.Ioctx, ends: WarmEnds) -> Non
             target.remove_image(session, source, ends.source.image, ident)
 
 
+def _leave_source(source: rados.Ioctx, ends: WarmEnds) -> None:
+    """Leave the source in the trash of its own cluster, as `rbd trash mv` does."""
+    ident = ends.source.image_id
+    if headers.image_exists(source, ident):
+        release(source, ident)
+        target.drop_round_snapshots(source, ident, ends.id)
+        surgery.drop_metadata(source, ident, headers.COPY_KEY)
+
+
 def abort(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> Finished:
     """Remove the target; after the cutover the source first gets all that was written to it.
 
@@ -231,7 +244,7 @@ def abort(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> Finished:
 
 def _needs_way_back(session: Session, ends: WarmEnds) -> bool:
     """Whether the cutover was done, or going back from it was begun."""
-    if not session.has_pool(ends.source.pool_id) or not session.has_pool(ends.target.pool_id):
+    if not session.has_pool(ends.source) or not session.has_pool(ends.target):
         return False
     with session.open(ends.source) as source, session.open(ends.target) as ioctx:
         if not ends.target.image_id or not headers.image_exists(ioctx, ends.target.image_id):
@@ -242,7 +255,7 @@ def _needs_way_back(session: Session, ends: WarmEnds) -> bool:
 
 def _restore_source(session: Session, ends: WarmEnds) -> None:
     """Undo a cutover that was begun: the source gets its name, and clients may open it."""
-    if not session.has_pool(ends.source.pool_id):
+    if not session.has_pool(ends.source):
         return
     with session.open(ends.source) as ioctx:
         ident = ends.source.image_id
@@ -251,7 +264,7 @@ def _restore_source(session: Session, ends: WarmEnds) -> None:
         if headers.trash_entry(ioctx, ident) is not None or not headers.image_name(ioctx, ident):
             image_names.restore(ioctx, ends.source.image, ident)
         release(ioctx, ident)
-        if not session.has_pool(ends.target.pool_id):
+        if not session.has_pool(ends.target):
             return
         with session.open(ends.target) as copy:
             if not ends.target.image_id or not headers.image_exists(copy, ends.target.image_id):
@@ -266,7 +279,7 @@ def remove_comparison_snapshot(
 ) -> Finished:
     """Remove the snapshots of our rounds, when all else is over."""
     for place in (ends.source, ends.target):
-        if not place.image_id or not session.has_pool(place.pool_id):
+        if not place.image_id or not session.has_pool(place):
             continue
         with session.open(place) as ioctx:
             if headers.image_exists(ioctx, place.image_id):

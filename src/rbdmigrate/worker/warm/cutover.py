@@ -157,7 +157,7 @@ class Cutover:
         unlocking = pool.submit(self._let_into_new, ends)
         naming.result()
         fault_point("cutover.before", "lock")
-        keep_locked(self._old, ident, self._session.clients)
+        keep_locked(self._old, ident, self._session.clients_of(self._sides.old))
         fault_point("cutover.after", "lock")
         self._require_unchanged(ends, changes, last, known)
         self.steps.end("looked again")
@@ -181,13 +181,14 @@ class Cutover:
             raise self._busy(users)
         holder = headers.lock_holder(self._old, self._sides.old.image_id)
         self.steps.end("closed")
-        return holder is not None and holder.client not in self._session.clients
+        ours = self._session.clients_of(self._sides.old)
+        return holder is not None and holder.client not in ours
 
     def _users(self, image: rbd.Image) -> list[Watcher]:
-        return writers(self._session, self._old, image, self._sides.fenced)
+        return writers(self._session, self._sides.old, self._old, image, self._sides.fenced)
 
     def _busy(self, users: list[Watcher]) -> MigrationError:
-        old = self._sides.old.spec
+        old = self._sides.old
         return MigrationError(
             EBUSY,
             f"{old} is open for writing by {name_users(users)}; stop the client, then try again "
@@ -220,7 +221,7 @@ class Cutover:
                 raise
             raise MigrationError(
                 EBUSY,
-                f"A client has {self._sides.old.spec} open for writing; nothing was changed.",
+                f"A client has {self._sides.old} open for writing; nothing was changed.",
             ) from error
         users = self._users(ends.old)
         if users:
@@ -290,7 +291,7 @@ class Cutover:
             return
         raise MigrationError(
             EBUSY,
-            f"Somebody opened {self._sides.old.spec}, or changed its data, its snapshots or its "
+            f"Somebody opened {self._sides.old}, or changed its data, its snapshots or its "
             "metadata during the cutover, which was undone; try again.",
         )
 
@@ -323,7 +324,7 @@ class Cutover:
             return  # a client has the lock of ``new``
         fault_point("cutover.after", "second thoughts")
         with rbd.Image(self._new, image_id=new.image_id, read_only=True) as image:
-            used = writers(self._session, self._new, image, self._sides.fenced)
+            used = writers(self._session, new, self._new, image, self._sides.fenced)
         if used:
             let_in(self._new, new.image_id)
             return

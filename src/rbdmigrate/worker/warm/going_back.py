@@ -104,7 +104,7 @@ def begin(source: rados.Ioctx, target: rados.Ioctx, ends: WarmEnds) -> None:
     if forward.base not in pairs:
         raise MigrationError(
             EUCLEAN,
-            f"The snapshot of the cutover was removed from {ends.target.spec}; without it nothing "
+            f"The snapshot of the cutover was removed from {ends.target}; without it nothing "
             "can be copied back, and there is only the way forward, the commit.",
         )
     back = CopyMark(
@@ -142,20 +142,20 @@ def _require_same(session: Session, ends: WarmEnds, tell: Tell) -> None:
     if any(view.different for view in done.views):
         raise MigrationError(
             EUCLEAN,
-            f"{ends.source.spec} does not hold what {ends.target.spec} does. The target stays in "
+            f"{ends.source} does not hold what {ends.target} does. The target stays in "
             f"the trash, under the id {ends.target.image_id}; compare both before it is removed.",
         )
 
 
 def remove_target(session: Session, ends: WarmEnds) -> None:
     """Remove the target, and what we left on the source."""
-    if session.has_pool(ends.source.pool_id):
+    if session.has_pool(ends.source):
         with session.open(ends.source) as source:
             if headers.image_exists(source, ends.source.image_id):
                 surgery.drop_metadata(source, ends.source.image_id, headers.COPY_KEY)
                 drop_round_snapshots(source, ends.source.image_id, ends.id)
     fault_point("warm.before", "remove")
-    if not session.has_pool(ends.target.pool_id):
+    if not session.has_pool(ends.target):
         return
     with session.open(ends.target, frees_space=True) as target:
         name = hidden(ends).image

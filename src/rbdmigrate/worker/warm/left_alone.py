@@ -21,7 +21,7 @@ from .target import drop_round_snapshots, hidden
 
 def source_is_gone(session: Session, ends: WarmEnds) -> bool:
     """Whether the source, its pool or its namespace does not exist any more."""
-    if not session.has_pool(ends.source.pool_id):
+    if not session.has_pool(ends.source):
         return True
     with session.open(ends.source) as ioctx:
         return not headers.image_exists(ioctx, ends.source.image_id)
@@ -34,7 +34,7 @@ def publish(session: Session, ends: WarmEnds, *, cut_over: bool) -> bool:
     of the next one. ``cut_over``: clients have used it, so its head is what they wrote. May be
     repeated. Raises MigrationError(EEXIST) if another image has its name.
     """
-    if not session.has_pool(ends.target.pool_id):
+    if not session.has_pool(ends.target):
         return False
     with session.open(ends.target) as ioctx:
         ident = ends.target.image_id
@@ -60,7 +60,7 @@ def make_ordinary(ioctx: rados.Ioctx, ends: WarmEnds) -> None:
     """Remove our snapshots and marks from a target that has its name."""
     ident = ends.target.image_id
     drop_round_snapshots(ioctx, ident, ends.id)
-    for key in (headers.COPY_KEY, headers.WARM_KEY):
+    for key in (headers.CLIENT_KEY, headers.COPY_KEY, headers.WARM_KEY):
         surgery.drop_metadata(ioctx, ident, key)
 
 

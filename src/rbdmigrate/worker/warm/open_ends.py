@@ -82,7 +82,8 @@ class OpenEnds:
     def _data_pool(self, ioctx: rados.Ioctx, side: int) -> rados.Ioctx:
         place = self.places[side]
         pool_id = data_pool_id(ioctx, place.image_id)
-        return self._closing.enter_context(self._session.rados.open_ioctx2(pool_id))
+        client = self._session.client_of(place)
+        return self._closing.enter_context(client.open_ioctx2(pool_id))
 
     def _give_back(self) -> None:
         with ThreadPoolExecutor(2) as pool:

@@ -33,7 +33,7 @@ from .unchanged import round_if_equal
 
 def copy_back(session: Session, ends: WarmEnds, act: ReverseRound, tell: Tell) -> CopiedBack:
     """Bring the source up to date. Raises MigrationError, with the source locked as before."""
-    if not session.has_pool(ends.source.pool_id):
+    if not session.has_pool(ends.source):
         raise _gone(ends)
     with session.open(ends.source) as source, session.open(ends.target) as target:
         _require_kept(session, source, target, ends, act.fenced)
@@ -63,11 +63,11 @@ def _require_kept(
     if named or headers.trash_entry(source, ident) is None or not published:
         raise MigrationError(
             ESTALE,
-            f"The source {ends.source.spec} (image id {ident}) is not in the trash any more, or "
-            f"{ends.target.spec} has another name; nothing was copied to it.",
+            f"The source {ends.source} (image id {ident}) is not in the trash any more, or "
+            f"{ends.target} has another name; nothing was copied to it.",
         )
     with rbd.Image(source, image_id=ident, read_only=True) as image:
-        users = writers(session, source, image, fenced)
+        users = writers(session, ends.source, source, image, fenced)
     if users:
         raise MigrationError(
             EBUSY,
@@ -79,7 +79,7 @@ def _require_kept(
 def _gone(ends: WarmEnds) -> MigrationError:
     return MigrationError(
         ENOENT,
-        f"The source {ends.source.spec} (image id {ends.source.image_id}) is gone: an abort cannot "
+        f"The source {ends.source} (image id {ends.source.image_id}) is gone: an abort cannot "
         "go back to it.",
     )
 
@@ -95,7 +95,7 @@ def _copied(
             copy = RoundCopy.between(opened, session=session, migration=ends.id, tell=tell)
             done = copy.run_up_to_now(opened.old, opened.writer, stays=act.comparison_snapshot)
         fault_point("reverse.before", "lock")
-        keep_locked(source, ends.source.image_id, session.clients)
+        keep_locked(source, ends.source.image_id, session.clients_of(ends.source))
         fault_point("reverse.after", "lock")
         scan, _ = difference_left(opened, read_mark(opened.new_ioctx, ends.source), done)
     return CopiedBack(done.comparison_snapshot, done.bytes, done.seconds, done.at, scan)

@@ -115,7 +115,8 @@ class RoundCopy:
         drop_reserved(mark, (self._old_ioctx, self._old), (self._new_ioctx, self._new))
         self._reader.twin = self._twin(writer)
         data = data_pool_id(self._new_ioctx, self._new.image_id)
-        with self._session.rados.open_ioctx2(data) as pool, writer.numbering(pool):
+        client = self._session.client_of(self._new)
+        with client.open_ioctx2(data) as pool, writer.numbering(pool):
             name, ident, older = self._snapshot(image, mark)
             if mark.total is None:
                 mark = replace(mark, total=self._total(image, ident))
@@ -148,6 +149,8 @@ class RoundCopy:
 
     def _twin(self, writer: ImageWriter) -> Optional[rbd.Image]:
         """``new``, if it is a clone of the same parent, and its object map can be trusted."""
+        if self._old.cluster != self._new.cluster:
+            return None  # ids of another cluster are not those of this one
         parent = headers.parent(self._old_ioctx, self._old.image_id)
         same = parent == headers.parent(self._new_ioctx, self._new.image_id)
         if parent is None or not same:
@@ -184,7 +187,7 @@ class RoundCopy:
                 writer=writer,
                 pace=self._session.pace,
                 progress=told,
-                name=str(self._old.spec),
+                name=str(self._old),
                 follow=True,
             ).run(mark)
         except CopyFailed as error:
@@ -252,7 +255,7 @@ def no_room(place: Place) -> MigrationError:
     """The limit of snapshots leaves no room for one of a round."""
     return MigrationError(
         EDQUOT,
-        f"The limit of snapshots of {place.spec} leaves no room for a snapshot of the copy; "
+        f"The limit of snapshots of {place} leaves no room for a snapshot of the copy; "
         "remove a snapshot, or raise it with `rbd snap limit set`.",
     )
 
@@ -332,11 +335,11 @@ def require_snapshots_that_hold(
     """
     if int(image.features()) & FEATURES["exclusive-lock"]:
         return
-    users = writers(session, ioctx, image, fenced)
+    users = writers(session, source, ioctx, image, fenced)
     if users:
         raise MigrationError(
             EBUSY,
-            f"{source.spec} is open for writing by {name_users(users)}, and has not the feature "
+            f"{source} is open for writing by {name_users(users)}, and has not the feature "
             "exclusive-lock, without which snapshots of an open image miss writes; stop the "
             "client, or use --method live.",
         )

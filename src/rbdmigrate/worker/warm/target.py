@@ -47,7 +47,9 @@ def create(session: Session, ends: WarmEnds, layout: LayoutOptions) -> str:
             _require_protectable(image, layout, features)
             version = _clone_version(image)
         metadata = RbdReader(source, ends.source.image_id).metadata()
-        parent = None if layout.flatten else headers.parent(source, ends.source.image_id)
+        # A parent in another cluster is none for the target, which gets its data.
+        alone = layout.flatten or bool(ends.source.cluster)
+        parent = None if alone else headers.parent(source, ends.source.image_id)
         bits = _wanted_features(layout, features)
         if parent is None:
             session.c_client.create(place, size, wanted, bits)
@@ -83,7 +85,7 @@ def require_ours(ioctx: rados.Ioctx, place: Place, ident: str, ends: WarmEnds) -
                 return
         raise MigrationError(
             EEXIST,
-            f"{place.spec}, the name of the copy of {ends.source.spec} until the cutover, is that "
+            f"{place.spec}, the name of the copy of {ends.source} until the cutover, is that "
             "of another image; rename it with `rbd mv`, then try again.",
         )
 

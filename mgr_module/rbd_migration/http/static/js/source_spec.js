@@ -76,7 +76,7 @@ export const FORMATS = [
       { name: "pool_name", label: "Pool", required: true, pool: true },
       { name: "pool_namespace", label: "Namespace" },
       { name: "image_name", label: "Image", required: true },
-      { name: "snap_name", label: "Snapshot", required: true },
+      { name: "snap_name", label: "Snapshot", hint: "empty, of another cluster: the image itself, by the method warm" },
     ],
   },
 ];

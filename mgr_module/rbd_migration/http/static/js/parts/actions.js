@@ -126,12 +126,16 @@ function carryOut(name, report) {
   });
 }
 
+function sourceAfter(report) {
+  if (report.import_only) return `The source \`${report.source}\` stays as it is`;
+  if (report.source_cluster) return `The source \`${report.source}\` stays in the trash of its cluster, where \`rbd trash restore\` brings it back`;
+  return `The source \`${report.source}\` and all its snapshots are removed`;
+}
+
 // What a commit does to this migration, in sentences.
 export function commitText(report) {
   const lines = [
-    report.import_only
-      ? `\`${report.target}\` is detached from its source \`${report.source}\`, which stays as it is, and becomes an independent image.`
-      : `The source \`${report.source}\` and all its snapshots are removed, and \`${report.target}\` becomes an independent image.`,
+    `${sourceAfter(report)}, and \`${report.target}\` becomes an independent image.`,
     "There is no way back after that: the migration can no longer be aborted.",
   ];
   const v = report.verification;

@@ -26,11 +26,17 @@ function cutover(report) {
 }
 
 function commit(report) {
-  const end = report.import_only ? "It is detached from its source, which stays as it is" : `The source ${report.source} and its snapshots are removed`;
+  const end = endOf(report);
   const outcome = report.verification?.outcome;
   if (outcome === "passed") return `${end}; it was compared, nothing differs.`;
   if (outcome) return `${end}. The comparison of its contents ${outcome === "failed" ? "found differences" : "is incomplete"}.`;
   return report.verify === "none" ? `${end}, without a comparison of contents.` : `${end}, after a comparison of contents (${report.verify}).`;
+}
+
+function endOf(report) {
+  if (report.import_only) return "It is detached from its source, which stays as it is";
+  if (report.source_cluster) return `The source ${report.source} stays in the trash of its cluster`;
+  return `The source ${report.source} and its snapshots are removed`;
 }
 
 function abort(report) {

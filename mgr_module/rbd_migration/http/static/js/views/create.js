@@ -30,6 +30,7 @@ const IMPORT_METHODS = [
   ["", "best for the source"],
   ["live", "live – the target is linked to the source and can be used while data is copied"],
   ["copy", "copy – all data is read first; for formats that librbd does not read"],
+  ["warm", "warm – an image of another cluster, which its clients use until you cut over"],
 ];
 const TARGET = {
   image: "[pool/[namespace/]]image; empty: in place, with a new layout",

@@ -91,7 +91,7 @@ export function detail(root, { app, segments }) {
 
   // Before a migration is prepared, preflight can find out what prevents that.
   function checkOffer(report) {
-    const fits = report.prepared === null && ["queued", "failed"].includes(report.state) && !report.import_only;
+    const fits = report.prepared === null && ["queued", "failed"].includes(report.state) && !report.source_spec;
     looked.hidden = !fits;
     refill(looked, fits, () => (fits ? checker(report) : []));
   }
@@ -99,7 +99,8 @@ export function detail(root, { app, segments }) {
   // The agents of hosts know which guests have the image open that clients use.
   let looks = 0;
   async function showGuests(report) {
-    const wanted = report.method === "warm" && !report.ended;
+    const far = report.source_cluster && report.clients === "source"; // where no agent looks
+    const wanted = report.method === "warm" && !report.ended && !far;
     const found = wanted ? await api.get("/clients", { image: report[report.clients] }) : [];
     users.hidden = !found.length;
     guests.update(found);

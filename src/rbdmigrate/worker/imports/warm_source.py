@@ -1,0 +1,245 @@
+"""The source of a migration by the method ``warm`` that is an image of another cluster.
+
+A worker connects to that cluster for one job, as the client that the source-spec names. Clients go
+on with the image meanwhile, so that client has to be one that may write: it takes snapshots, and
+for the cutover the exclusive lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from errno import EINVAL, EPERM
+from typing import Optional
+
+import rados
+import rbd
+
+from ...cluster import clones, headers, surgery
+from ...cluster.client import error_number, fencing_addresses
+from ...cluster.fence import UNKNOWN, fence
+from ...model.errors import MigrationError
+from ...model.finding import Finding, Severity
+from ...model.import_policy import ImportPolicy
+from ...model.import_source import ImageIdentity
+from ...model.inspection import Inspection, SnapshotInfo
+from ...model.jobs.acts import (
+    Abort,
+    Act,
+    CutOver,
+    Execute,
+    Prepare,
+    ReverseRound,
+    WarmEnds,
+)
+from ...model.migration import Place
+from ...model.mon_hosts import parse_mon_host
+from ...model.source_image import SourceImage
+from ...model.source_spec import SourceSpec
+from ...sources.errors import SourceError
+from ...sources.problems import of_error
+from ..inspection import describe
+from ..obstacles import obstacles
+from ..session import Session
+from ..users import writers
+from . import native
+from .other_cluster import OtherCluster, connected
+from .source_access import resolver, resolver_of
+
+_NO_SUCH_VERSION = 1 << 62  # of an object: a write that asks for it changes nothing
+
+
+def inspect(
+    session: Session, spec: SourceSpec, policy: ImportPolicy, own_keys: Iterable[str] = ()
+) -> Inspection:
+    """What the image is; what forbids to reach it or to write to it is a finding."""
+    resolve = resolver(session, policy, frozenset(own_keys))
+    try:
+        with connected(spec, policy, resolve) as other, session.joined(other.rados):
+            _require_other_cluster(session, other, spec)
+            place = replace(native.find_image(other, spec), cluster=_host(spec))
+            return _inspected(session, other, place)
+    except SourceError as error:
+        return Inspection(findings=(of_error(error, spec.label()),), transient=error.transient)
+    except MigrationError as error:
+        wrong = Finding("NATIVE_SOURCE", Severity.ERROR, spec.label(), str(error), "", error.errno)
+        return Inspection(findings=(wrong,))
+
+
+def _require_other_cluster(session: Session, other: OtherCluster, spec: SourceSpec) -> None:
+    """Raise MigrationError(EINVAL) where the monitors are those of this cluster."""
+    if str(other.rados.get_fsid()) == str(session.rados.get_fsid()):
+        raise MigrationError(
+            EINVAL,
+            f"The source {spec.label()} is an image of this cluster; migrate it without a "
+            "source-spec and without --import-only.",
+        )
+
+
+def _inspected(session: Session, other: OtherCluster, place: Place) -> Inspection:
+    with (
+        other.open(place) as ioctx,
+        rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
+    ):
+        _require_writable(ioctx, place)
+        known = clones.clones_of(other.rados, ioctx, place.image_id)
+        every = known.all()
+        found = replace(
+            describe(image, flatten=True),
+            users=tuple(writers(session, place, ioctx, image, ())),
+            obstacles=obstacles(other.rados, ioctx, image),
+            clones=len(every),
+            clone_names=tuple(clones.clone_names(other.rados, every)),
+            silent_pools=tuple(known.silent),
+        )
+        snapshots = {str(s["name"]): int(s["size"]) for s in list(image.list_snaps())}
+    return _answer(other, place, found, snapshots)
+
+
+def _answer(
+    other: OtherCluster, place: Place, image: SourceImage, sizes: dict[str, int]
+) -> Inspection:
+    return Inspection(
+        size=image.size,
+        snapshots=tuple(SnapshotInfo(s.name, sizes.get(s.name, 0)) for s in image.snapshots),
+        to_copy=image.to_copy,
+        image=image,
+        image_identity=ImageIdentity(str(other.rados.get_fsid()), place.pool_id, place.image_id),
+    )
+
+
+def _require_writable(ioctx: rados.Ioctx, place: Place) -> None:
+    """Raise MigrationError(EPERM) for a client that may only read.
+
+    OSDs look at the client's rights first, and then refuse the write for its version.
+    """
+    try:
+        with rados.WriteOpCtx() as op:
+            op.assert_version(_NO_SUCH_VERSION)
+            op.remove()
+            ioctx.operate_write_op(op, "rbd_migration.may_write")
+    except rados.Error as error:
+        if abs(error_number(error)) != EPERM:
+            return
+    raise MigrationError(
+        EPERM,
+        f"The client of the source {place} may not write there, and a migration takes snapshots "
+        "of the source and locks it for the cutover; give a client with the profiles `mon 'profile "
+        f"rbd' osd 'profile rbd pool={place.pool}'`.",
+    )
+
+
+@contextmanager
+def joined(session: Session, ends: WarmEnds, act: Act) -> Iterator[tuple[WarmEnds, Act]]:
+    """Connect to the cluster of the source.
+
+    Both ends, the source with its ids and name of now, and the act, which knows of a worker that
+    was killed while it was connected. Raises SourceError where the cluster cannot be reached,
+    unless the act does without it, and MigrationError(EINVAL) where its monitors are those of
+    another cluster than before.
+    """
+    assert ends.elsewhere is not None
+    imported = ends.elsewhere.imported
+    spec, known = imported.source, imported.image
+    assert known is not None
+    with ExitStack() as stack:
+        try:
+            resolve = resolver_of(session, ends.elsewhere)
+            other = stack.enter_context(connected(spec, ends.elsewhere.policy, resolve))
+        except MigrationError:
+            if not (isinstance(act, Abort) and act.without_source):
+                raise
+            yield replace(ends, source=replace(ends.source, pool_id=-1)), act  # as one that is gone
+            return
+        require_same_cluster(other, spec, known)
+        stack.enter_context(session.joined(other.rados))
+        both = replace(ends, source=place_of(other, spec, known))
+        fenced = _shut_out_former(session, both, other)
+        stack.enter_context(_noted(session, both, other))
+        yield both, _with_fenced(act, fenced)
+
+
+def require_same_cluster(other: OtherCluster, spec: SourceSpec, known: ImageIdentity) -> None:
+    """Raise MigrationError(EINVAL) where the client is one of another cluster than before."""
+    fsid = str(other.rados.get_fsid())
+    if fsid != known.fsid:
+        raise MigrationError(
+            EINVAL,
+            f"The monitors of the source {spec.label()} are those of the cluster {fsid} now, and "
+            f"it is an image of the cluster {known.fsid}; have {spec.mon_host} lead to that again.",
+        )
+
+
+def place_of(other: OtherCluster, spec: SourceSpec, known: ImageIdentity) -> Place:
+    """Where the image is now; one that is gone is where it was."""
+    other.rados.wait_for_latest_osdmap()
+    pool = str(other.rados.pool_reverse_lookup(known.pool_id) or "")
+    namespace = spec.pool_namespace or ""
+    place = Place(pool, namespace, spec.image_name or "", known.pool_id, known.image_id)
+    place = replace(place, cluster=_host(spec))
+    if not pool:
+        return place
+    with other.open(place) as ioctx:
+        view = headers.view_by_id(ioctx, known.image_id)
+    return replace(place, image=view.name) if view is not None and view.name else place
+
+
+def _host(spec: SourceSpec) -> str:
+    return parse_mon_host(spec.mon_host or "")[0].host
+
+
+# -- workers that were killed
+
+
+def _shut_out_former(session: Session, ends: WarmEnds, other: OtherCluster) -> tuple[str, ...]:
+    """Shut out the client of a worker that was killed there, as the manager does here.
+
+    Its addresses; else the image would count as open for half a minute, and a worker that is only
+    frozen could go on. Raises MigrationError.
+    """
+    addresses: tuple[str, ...] = ()
+    with _target(session, ends) as ioctx:
+        if ioctx is not None:
+            noted = headers.metadata(ioctx, ends.target.image_id, headers.CLIENT_KEY)
+            addresses = tuple((noted or "").split())
+    if not addresses:
+        return ()
+    fence(other.rados, addresses, UNKNOWN)
+    if session.has_pool(ends.source):
+        with session.open(ends.source) as source:
+            holder = headers.lock_holder(source, ends.source.image_id)
+            if holder is not None and holder.address in addresses:
+                surgery.break_lock(source, ends.source.image_id, holder)
+    return addresses
+
+
+@contextmanager
+def _noted(session: Session, ends: WarmEnds, other: OtherCluster) -> Iterator[None]:
+    """Note on the target which client is ours there, until the act ended."""
+    ident = ends.target.image_id
+    with _target(session, ends) as ioctx:
+        if ioctx is not None:
+            addresses = " ".join(fencing_addresses(other.rados))
+            surgery.set_metadata(ioctx, ident, headers.CLIENT_KEY, addresses)
+        try:
+            yield
+        finally:
+            if ioctx is not None and headers.image_exists(ioctx, ident):
+                surgery.drop_metadata(ioctx, ident, headers.CLIENT_KEY)
+
+
+@contextmanager
+def _target(session: Session, ends: WarmEnds) -> Iterator[Optional[rados.Ioctx]]:
+    """The pool of the target; None where that image does not exist."""
+    if not ends.target.image_id or not session.has_pool(ends.target):
+        yield None
+        return
+    with session.open(ends.target) as ioctx:
+        yield ioctx if headers.image_exists(ioctx, ends.target.image_id) else None
+
+
+def _with_fenced(act: Act, fenced: tuple[str, ...]) -> Act:
+    if fenced and isinstance(act, (Prepare, Execute, ReverseRound, CutOver, Abort)):
+        return replace(act, fenced=(*act.fenced, *fenced))
+    return act
