@@ -26,7 +26,11 @@ from qa.releases.source import source_cluster
 _TIMEOUT = 5400  # seconds for the tests on one release
 _CLEANING = 60  # seconds for pytest to take its clusters down, once it is interrupted
 
-_OTHER_CLUSTER = "tests/cluster/test_import_other_cluster.py"
+_OTHER_CLUSTER = (
+    "tests/cluster/test_import_other_cluster.py",
+    "tests/cluster/test_warm_other_cluster.py",
+    "tests/cluster/test_warm_other_worker.py",
+)
 
 _UNIT_TESTS = "unit tests"  # all of them as one line of the table
 _UNIT = ["test", "-e", "unit,programs"]
@@ -123,9 +127,9 @@ def _run(name: str, tests: Sequence[str], folder: Path) -> Results:
 
 
 def _from_source(source: str, name: str, _: Sequence[str], folder: Path) -> Results:
-    """Run the tests of imports from another cluster; each is named after the source's release."""
+    """Run the tests with another cluster; each is named after the release of the source's."""
     with source_cluster(source, name, folder):
-        found = _run(name, [_OTHER_CLUSTER], folder)
+        found = _run(name, list(_OTHER_CLUSTER), folder)
     said = _versions(source, folder).partition(",")[0]
     tests = {f"{test} from {source} {said}": result for test, result in found.tests.items()}
     return Results(found.versions, tests)
