@@ -36,7 +36,8 @@ from .shapes import chosen, make_namespace
 
 POINTS = (
     "librbd.before 1", "librbd.after 1",
-    "warm.made 1", "warm.marked 1", "warm.before 1 snapshot", "warm.after 1 snapshot",
+    "warm.made 1", "warm.marked 1", "early.before 1 number",
+    "warm.before 1 snapshot", "warm.after 1 snapshot",
     "mover.piece 3", "mover.before 1 mark", "mover.before 3 mark", "mover.after 2 mark",
     "mover.before 1 snapshot", "mover.after 1 snapshot", "mover.after 2 snapshot",
     "mover.before 1 remove", "mover.after 1 remove",
@@ -184,12 +185,24 @@ class _Run:
 
     def _rounds(self) -> None:
         """Rounds, with a client that has the source open where snapshots allow that."""
+        if "exclusive-lock" in self.shape.features and self._chance.random() < 0.5:
+            self._first_round()
         self._during(self._source, acts.Execute(), Synchronized)
         if "exclusive-lock" not in self.shape.features or self._chance.random() < 0.5:
             return
         with self._open(self._source) as image:
             self._require_refused()
             self._operate(image)
+
+    def _first_round(self) -> None:
+        """A round of a closed image, which a client may open meanwhile."""
+        self._arm()
+        begun = self._worker.begin(self._ends, acts.Execute())
+        if self._chance.random() < 0.6:
+            with self._open(self._source) as image:
+                for _ in range(self._chance.randrange(1, 10)):
+                    self._operate(image, in_round=True)
+        assert isinstance(answer_of(begun), Synchronized)
 
     def _reverse_rounds(self, point: str) -> None:
         """Rounds back to the source, likewise."""

@@ -5,7 +5,6 @@ from errno import EBUSY, EINVAL, EPERM
 import pytest
 import rbd
 
-from qa.imports.source_cluster import USER as READER
 from qa.model.other_source import OtherSource
 from qa.workload.images import (
     MIB,
@@ -32,6 +31,7 @@ from tests.cluster.test_import_secrets import (  # noqa: F401 - a fixture
 
 POOL = "leaving"
 SOURCE = f"{POOL}/vm"
+READER = "client.only-reads"
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +177,9 @@ def test_what_is_refused_changes_nothing(cluster, client, migration, pools, far,
         args = (command, "--import-only", target, *more, "--source-spec", text(given))
         return migration.refused(errno, *args)
 
+    osd = ("osd", f"profile rbd-read-only pool={POOL}")
+    made.ceph("auth", "get-or-create", READER, "mon", "profile rbd-read-only", *osd)
     key = made.ceph("auth", "print-key", READER).strip()
-    osd = f"profile rbd-read-only pool={POOL}, profile rbd-read-only pool=far"
-    made.ceph("auth", "caps", READER, "mon", "profile rbd-read-only", "osd", osd)
     said = refused(EPERM, client_name=READER, key=key)
     assert "may not write there" in said
     assert f"profile rbd pool={POOL}" in said

@@ -15,7 +15,7 @@ from rbdmigrate.model.migration import Place
 from tests.cluster.test_import_other_cluster import other  # noqa: F401 - a fixture
 from tests.cluster.test_warm_worker import BACK, FORWARD, Chosen
 
-POOL = "leaving"
+POOL = "leaving-too"
 pytestmark = pytest.mark.timeout(900)  # each kill starts a worker again, on a busy machine in 10 s
 
 
@@ -30,7 +30,7 @@ def far(other):  # noqa: F811
     """The other cluster, with a pool of its own, and a user who may write there."""
     made, client = other
     made.create_pool(POOL)
-    yield OtherSource.of(made, client, "client.move", POOL)
+    yield OtherSource.of(made, client, "client.move-too", POOL)
     made.delete_pool(POOL)
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
-from errno import EBUSY, ESTALE
+from errno import EBUSY, EOVERFLOW, ERANGE, ESTALE
+from typing import Optional
 
 import rados
 
@@ -46,6 +47,8 @@ def take(
     snap_id: int,
     name: str,
     metadata: Mapping[str, str],
+    *,
+    version: Optional[int] = None,
 ) -> None:
     """Take a snapshot of an image, and set ``metadata``.
 
@@ -54,9 +57,11 @@ def take(
     object map is there before; :func:`drop_map` removes it when this is cut off in between. Clients
     that have the image open, this one too, learn of the snapshot by :func:`tell_clients`.
 
+    ``version``: only if the header still has this one.
+
     Raises MigrationError: EBUSY when a client has the lock, ESTALE when the image has got a newer
-    snapshot since the number was reserved. Raises ``rados.Error`` with EDQUOT at the limit of
-    snapshots.
+    snapshot since the number was reserved, or another version of its header. Raises
+    ``rados.Error`` with EDQUOT at the limit of snapshots.
     """
     features = headers.features(ioctx, ident)
     holder = headers.lock_holder(ioctx, ident)
@@ -67,6 +72,8 @@ def take(
     fault_point("snapshot.after", "map")
     try:
         with rados.WriteOpCtx() as op:
+            if version is not None:
+                op.assert_version(version)
             if holder is not None:
                 op.execute("lock", "assert_locked", assertion_of(holder))
             op.execute("rbd", "snapshot_add", encode_string(name) + struct.pack("<Q", snap_id))
@@ -77,7 +84,7 @@ def take(
         drop_map(ioctx, ident, snap_id)
         if error_number(error) == EBUSY:
             raise _taken() from None
-        if error_number(error) != ESTALE:
+        if error_number(error) not in (ESTALE, ERANGE, EOVERFLOW):
             raise
         raise MigrationError(ESTALE, "Somebody took a snapshot of the image.") from None
     fault_point("snapshot.after", "header")

@@ -41,7 +41,8 @@ from .left_alone import make_ordinary, publish, source_is_gone
 from .lockable import release
 from .open_ends import OpenEnds
 from .reverse_round import copy_back
-from .rounds import drop_reserved, synchronize
+from .round_snapshots import drop_reserved
+from .rounds import synchronize
 
 
 def _refuse_migrating(session: Session, ends: WarmEnds) -> None:

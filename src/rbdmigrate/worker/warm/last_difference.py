@@ -36,7 +36,8 @@ from ..mover.progress import CopiedSoFar
 from ..mover.rbd_reader import begin_read, grain_of, metadata_of_users
 from ..session import Session
 from .open_ends import OpenEnds, SnapshotIds
-from .rounds import Round, next_name, no_room, older_than, own_snapshots
+from .round_snapshots import next_name, no_room, older_than, own_snapshots
+from .rounds import Round
 from .unchanged import newest_if_alike, snapshots_of_users
 
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from errno import EBUSY, EDQUOT
+from errno import EBUSY
 from operator import attrgetter
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
 import rados
 import rbd
 
 from ...cluster import headers
-from ...cluster.reserved_snapshots import drop_map
-from ...faults import fault_point
 from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
 from ...model.jobs.acts import Arm, Execute, WarmEnds
@@ -28,7 +26,7 @@ from ...model.jobs.answers import Synchronized
 from ...model.jobs.protocol import Tell
 from ...model.layout import FEATURES
 from ...model.migration import Place
-from ...model.rounds import in_step, round_prefix, round_snapshot
+from ...model.rounds import in_step
 from ...model.watchers import name_users
 from ..copy.estimate import changed
 from ..image_objects import data_pool_id
@@ -37,11 +35,19 @@ from ..mover.copy import DiskCopy
 from ..mover.image_writer import ImageWriter
 from ..mover.marks import read_mark
 from ..mover.progress import CopiedSoFar
-from ..mover.rbd_reader import SKIP_QUIESCE, RbdReader
+from ..mover.rbd_reader import RbdReader
 from ..mover.requests import CopyFailed
 from ..session import Session
 from ..users import writers
+from .early_copy import EarlyCopy, may_be_early
 from .open_ends import OpenEnds
+from .round_snapshots import (
+    drop_reserved,
+    next_name,
+    older_than,
+    own_snapshots,
+    take_snapshot,
+)
 from .target import drop_rounds
 
 _MOST = 10  # rounds of one act; a client that writes faster than we copy never gets small
@@ -117,7 +123,9 @@ class RoundCopy:
         data = data_pool_id(self._new_ioctx, self._new.image_id)
         client = self._session.client_of(self._new)
         with client.open_ioctx2(data) as pool, writer.numbering(pool):
-            name, ident, older = self._snapshot(image, mark)
+            mark = self._begun_early(image, writer, mark)
+            early = before.view is None and mark.view is not None
+            name, ident, older = self._snapshot(image, mark, early=early)
             if mark.total is None:
                 mark = replace(mark, total=self._total(image, ident))
             mark = self._copy(writer, replace(mark, until=ident))
@@ -139,6 +147,25 @@ class RoundCopy:
         last = self.run(image, writer, quick=quick, stays=stays)
         both = (first.bytes + last.bytes, first.seconds + last.seconds)
         return replace(last, bytes=both[0], seconds=both[1])
+
+    def _begun_early(self, image: rbd.Image, writer: ImageWriter, mark: CopyMark) -> CopyMark:
+        """The mark, after a part of the first round was copied from the head where that is safe."""
+        place, ioctx = self._old, self._old_ioctx
+        if not may_be_early(self._session, place, ioctx, image, mark):
+            return mark
+        data = data_pool_id(ioctx, place.image_id)
+        with self._session.client_of(place).open_ioctx2(data) as pool:
+            early = EarlyCopy(
+                session=self._session,
+                migration=self._migration,
+                place=place,
+                ioctx=ioctx,
+                data=pool,
+                image=image,
+                writer=writer,
+                tell=self._tell,
+            )
+            return self._explained(lambda: early.run(mark))
 
     def _total(self, image: rbd.Image, ident: int) -> int:
         """Bytes of all snapshots up to this one, about."""
@@ -181,92 +208,42 @@ class RoundCopy:
     def _copy(self, writer: ImageWriter, mark: CopyMark) -> CopyMark:
         total = mark.total if mark.base is None else None
         told = CopiedSoFar(tell=self._tell, total=total or 0, object_size=writer.object_size)
+        copy = DiskCopy(
+            reader=self._reader,
+            writer=writer,
+            pace=self._session.pace,
+            progress=told,
+            name=str(self._old),
+            follow=True,
+        )
+        return self._explained(lambda: copy.run(mark))
+
+    def _explained(self, copy: Callable[[], CopyMark]) -> CopyMark:
+        """The mark of a copy. What its target says is told as of any image."""
         try:
-            return DiskCopy(
-                reader=self._reader,
-                writer=writer,
-                pace=self._session.pace,
-                progress=told,
-                name=str(self._old),
-                follow=True,
-            ).run(mark)
+            return copy()
         except CopyFailed as error:
             if error.side == "target":
                 raise rbd.OSError("a request to the target failed", errno=error.errno) from error
             raise MigrationError(error.errno, str(error)) from error
 
     def _snapshot(
-        self, image: rbd.Image, mark: CopyMark
+        self, image: rbd.Image, mark: CopyMark, *, early: bool
     ) -> tuple[str, int, Optional[tuple[int, ...]]]:
         """Name and id of the round's snapshot: that of a round which was cut off, or a new one.
 
-        With the ids of older ones that somebody can roll back to; None: they are not known.
+        ``early``: it was taken just now, as the first of the image. With the ids of older ones that
+        somebody can roll back to; None: they are not known.
         """
         ours = own_snapshots(image, self._migration)
         newest = max(ours, default=None)
         if newest is not None and newest[0] != mark.base:
-            return newest[1], newest[0], None
+            return newest[1], newest[0], () if early else None
         name = next_name(ours, self._migration)
         take_snapshot(image, name, self._old)
         snapshots = list(image.list_snaps())
         ident = next(int(s["id"]) for s in snapshots if s["name"] == name)
         return name, ident, older_than(snapshots, ident)
-
-
-def own_snapshots(image: rbd.Image, migration: str) -> list[tuple[int, str]]:
-    """Ids and names of the snapshots of our rounds that an open image has."""
-    return [
-        (int(snapshot["id"]), str(snapshot["name"]))
-        for snapshot in list(image.list_snaps())
-        if str(snapshot["name"]).startswith(round_prefix(migration))
-    ]
-
-
-def next_name(ours: list[tuple[int, str]], migration: str) -> str:
-    """The name of the next round's snapshot."""
-    numbers = [int(name.rpartition(".")[2]) for _, name in ours]
-    return round_snapshot(migration, max(numbers, default=0) + 1)
-
-
-def older_than(snapshots: Iterable[dict[str, Any]], ident: int) -> tuple[int, ...]:
-    """The ids of the snapshots before this one that somebody can roll the image back to."""
-    return tuple(
-        sorted(
-            int(s["id"])
-            for s in snapshots
-            if int(s["id"]) < ident and s["namespace"] != rbd.RBD_SNAP_NAMESPACE_TYPE_TRASH
-        )
-    )
-
-
-def take_snapshot(image: rbd.Image, name: str, place: Place) -> None:
-    """Take the snapshot of a round. Raises MigrationError(EDQUOT) without room for it."""
-    fault_point("warm.before", "snapshot")
-    try:
-        image.create_snap(name, **SKIP_QUIESCE)
-    except rbd.Error as error:
-        if abs(error.errno or 0) != EDQUOT:
-            raise
-        raise no_room(place) from error
-    fault_point("warm.after", "snapshot")
-
-
-def no_room(place: Place) -> MigrationError:
-    """The limit of snapshots leaves no room for one of a round."""
-    return MigrationError(
-        EDQUOT,
-        f"The limit of snapshots of {place} leaves no room for a snapshot of the copy; "
-        "remove a snapshot, or raise it with `rbd snap limit set`.",
-    )
-
-
-def drop_reserved(
-    mark: CopyMark, old: tuple[rados.Ioctx, Place], new: tuple[rados.Ioctx, Place]
-) -> None:
-    """Remove what was left by a copy that was cut off while it took its snapshots."""
-    for snap_id, (ioctx, place) in zip(mark.reserved or (), (old, new)):
-        if snap_id:
-            drop_map(ioctx, place.image_id, snap_id)
 
 
 def synchronize(
