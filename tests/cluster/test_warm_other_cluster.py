@@ -1,6 +1,7 @@
 """Migrations by the method ``warm`` from another cluster, as an administrator does them."""
 
-from errno import EBUSY, EINVAL, EPERM
+import json
+from errno import EBUSY, EINVAL, ENOENT, EPERM
 
 import pytest
 import rbd
@@ -20,6 +21,7 @@ from qa.workload.images import (
 )
 from qa.workload.module_options import module_options
 from tests.cluster.importing import text
+from tests.cluster.test_hooks import add, receiver  # noqa: F401 - a fixture
 from tests.cluster.test_import_native import history, metadata, unprotect
 from tests.cluster.test_import_other_cluster import other  # noqa: F401 - a fixture
 from tests.cluster.test_import_secrets import (  # noqa: F401 - a fixture
@@ -187,6 +189,19 @@ def test_what_is_refused_changes_nothing(cluster, client, migration, pools, far,
     assert "leave out --method warm" in refused(EINVAL, "--method", "warm", snap_name="one")
     assert "is an image of this cluster" in refused(EINVAL, **own)
     assert "leave it out" in refused(EINVAL, "--flatten")
+    made.rbd("create", f"{POOL}/trashed", "--size", "1M")
+    ident = made.rbd("info", f"{POOL}/trashed", "--format", "json")
+    ident = json.loads(ident)["id"]
+    made.rbd("trash", "mv", f"{POOL}/trashed")
+    said = refused(ENOENT, image_name="trashed", image_id=ident)
+    assert f"`rbd trash restore {POOL}/{ident}`" in said
+    made.rbd("trash", "rm", f"{POOL}/{ident}")
+    made.create_pool(f"{POOL}-data")
+    made.rbd("create", f"{POOL}/apart", "--size", "1M", "--data-pool", f"{POOL}-data")
+    wanted = f"osd 'profile rbd pool={POOL}, profile rbd pool={POOL}-data'"
+    assert wanted in refused(EPERM, image_name="apart")
+    made.rbd("rm", f"{POOL}/apart")
+    made.delete_pool(f"{POOL}-data")
     with opened(far.client, SOURCE, read_only=False) as image:
         image.write(b"client", 0)
         assert "--goal executed" in refused(EBUSY, command="run")
@@ -222,6 +237,32 @@ def test_a_cutover_that_waits_until_the_last_client_closes_the_source(
     migration.text("commit", target)
     report = migration.wait(target, "committed")
     far.cluster.rbd("trash", "rm", f"{POOL}/{report['source_image_id']}", "--force")
+
+
+def test_a_hook_stops_the_clients_there(
+    client,
+    migration,
+    pools,
+    far,
+    asked,
+    receiver,  # noqa: F811
+):
+    target = f"{pools[0]}/vm"
+    make_image(far.client, SOURCE, snapshots=())
+    add(migration, receiver, "--pool", pools[0])
+    with opened(far.client, SOURCE, read_only=False) as image:
+        migration.ask("run", source_image=target, **asked(cutover="hook", goal="cut-over"))
+        assert receiver.told("before_cutover")["leave"] == f"{SOURCE} at 127.0.0.1"
+        image.write(b"of a client" * 100, MIB)
+    at_last = content(far.client, SOURCE)
+    (receiver.folder / "stopped").touch()
+    migration.text("hook", "done", "test", target)
+    migration.wait(target, "cut-over")
+    assert receiver.told("after_cutover")["start_on"] == target
+    assert content(client, target) == at_last
+    migration.text("abort", target)
+    migration.wait(target, "aborted")
+    assert content(far.client, SOURCE) == at_last
 
 
 def test_a_plan_moves_images_here(cluster, client, migration, pools, far, tmp_path):

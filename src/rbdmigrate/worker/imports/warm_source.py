@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from errno import EINVAL, EPERM
+from errno import EINVAL, ENOENT, EPERM
 from typing import Optional
 
 import rados
@@ -39,6 +39,7 @@ from ...model.source_image import SourceImage
 from ...model.source_spec import SourceSpec
 from ...sources.errors import SourceError
 from ...sources.problems import of_error
+from ..image_objects import data_pool_id
 from ..inspection import describe
 from ..obstacles import obstacles
 from ..session import Session
@@ -58,7 +59,8 @@ def inspect(
     try:
         with connected(spec, policy, resolve) as other, session.joined(other.rados):
             _require_other_cluster(session, other, spec)
-            place = replace(native.find_image(other, spec), cluster=_host(spec))
+            found = native.find_image(other, spec, in_trash=True)
+            place = replace(found, cluster=_host(spec))
             return _inspected(session, other, place)
     except SourceError as error:
         return Inspection(findings=(of_error(error, spec.label()),), transient=error.transient)
@@ -82,7 +84,8 @@ def _inspected(session: Session, other: OtherCluster, place: Place) -> Inspectio
         other.open(place) as ioctx,
         rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
     ):
-        _require_writable(ioctx, place)
+        _require_named(ioctx, place)
+        _require_writable(other, ioctx, place)
         known = clones.clones_of(other.rados, ioctx, place.image_id)
         every = known.all()
         found = replace(
@@ -109,8 +112,36 @@ def _answer(
     )
 
 
-def _require_writable(ioctx: rados.Ioctx, place: Place) -> None:
-    """Raise MigrationError(EPERM) for a client that may only read.
+def _require_named(ioctx: rados.Ioctx, place: Place) -> None:
+    """Raise MigrationError(ENOENT) for an image in the trash."""
+    if headers.image_name(ioctx, place.image_id) is None:
+        pool = "/".join(filter(None, (place.pool, place.namespace)))
+        raise MigrationError(
+            ENOENT,
+            f"The source {place} is in the trash of its cluster; restore it there with `rbd trash "
+            f"restore {pool}/{place.image_id}`.",
+        )
+
+
+def _require_writable(other: OtherCluster, ioctx: rados.Ioctx, place: Place) -> None:
+    """Raise MigrationError(EPERM) for a client that may not write to the pools of the image."""
+    pools = dict.fromkeys((place.pool_id, data_pool_id(ioctx, place.image_id)))
+    names = [str(other.rados.pool_reverse_lookup(pool_id)) for pool_id in pools]
+    for pool_id in pools:
+        with other.open(replace(place, pool_id=pool_id)) as pool:
+            if _is_writable(pool):
+                continue
+        profiles = ", ".join(f"profile rbd pool={name}" for name in names)
+        raise MigrationError(
+            EPERM,
+            f"The client of the source {place} may not write there, and a migration takes "
+            f"snapshots of the source and locks it for the cutover; give one with the capabilities "
+            f"mon 'profile rbd' osd '{profiles}'.",
+        )
+
+
+def _is_writable(ioctx: rados.Ioctx) -> bool:
+    """Whether the client may write. Nothing is written.
 
     OSDs look at the client's rights first, and then refuse the write for its version.
     """
@@ -120,14 +151,8 @@ def _require_writable(ioctx: rados.Ioctx, place: Place) -> None:
             op.remove()
             ioctx.operate_write_op(op, "rbd_migration.may_write")
     except rados.Error as error:
-        if abs(error_number(error)) != EPERM:
-            return
-    raise MigrationError(
-        EPERM,
-        f"The client of the source {place} may not write there, and a migration takes snapshots "
-        "of the source and locks it for the cutover; give a client with the profiles `mon 'profile "
-        f"rbd' osd 'profile rbd pool={place.pool}'`.",
-    )
+        return abs(error_number(error)) != EPERM
+    return True
 
 
 @contextmanager
@@ -155,8 +180,11 @@ def joined(session: Session, ends: WarmEnds, act: Act) -> Iterator[tuple[WarmEnd
         require_same_cluster(other, spec, known)
         stack.enter_context(session.joined(other.rados))
         both = replace(ends, source=place_of(other, spec, known))
-        fenced = _shut_out_former(session, both, other)
-        stack.enter_context(_noted(session, both, other))
+        target = stack.enter_context(_target(session, both))
+        fenced: tuple[str, ...] = ()
+        if target is not None:
+            fenced = _shut_out_former(session, both, other, target)
+            stack.enter_context(_noted(both, other, target))
         yield both, _with_fenced(act, fenced)
 
 
@@ -192,17 +220,16 @@ def _host(spec: SourceSpec) -> str:
 # -- workers that were killed
 
 
-def _shut_out_former(session: Session, ends: WarmEnds, other: OtherCluster) -> tuple[str, ...]:
+def _shut_out_former(
+    session: Session, ends: WarmEnds, other: OtherCluster, target: rados.Ioctx
+) -> tuple[str, ...]:
     """Shut out the client of a worker that was killed there, as the manager does here.
 
     Its addresses; else the image would count as open for half a minute, and a worker that is only
     frozen could go on. Raises MigrationError.
     """
-    addresses: tuple[str, ...] = ()
-    with _target(session, ends) as ioctx:
-        if ioctx is not None:
-            noted = headers.metadata(ioctx, ends.target.image_id, headers.CLIENT_KEY)
-            addresses = tuple((noted or "").split())
+    noted = headers.metadata(target, ends.target.image_id, headers.CLIENT_KEY)
+    addresses = tuple((noted or "").split())
     if not addresses:
         return ()
     fence(other.rados, addresses, UNKNOWN)
@@ -215,18 +242,16 @@ def _shut_out_former(session: Session, ends: WarmEnds, other: OtherCluster) -> t
 
 
 @contextmanager
-def _noted(session: Session, ends: WarmEnds, other: OtherCluster) -> Iterator[None]:
+def _noted(ends: WarmEnds, other: OtherCluster, target: rados.Ioctx) -> Iterator[None]:
     """Note on the target which client is ours there, until the act ended."""
     ident = ends.target.image_id
-    with _target(session, ends) as ioctx:
-        if ioctx is not None:
-            addresses = " ".join(fencing_addresses(other.rados))
-            surgery.set_metadata(ioctx, ident, headers.CLIENT_KEY, addresses)
-        try:
-            yield
-        finally:
-            if ioctx is not None and headers.image_exists(ioctx, ident):
-                surgery.drop_metadata(ioctx, ident, headers.CLIENT_KEY)
+    addresses = " ".join(fencing_addresses(other.rados))
+    surgery.set_metadata(target, ident, headers.CLIENT_KEY, addresses)
+    try:
+        yield
+    finally:
+        if headers.image_exists(target, ident):
+            surgery.drop_metadata(target, ident, headers.CLIENT_KEY)
 
 
 @contextmanager
