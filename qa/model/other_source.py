@@ -1,6 +1,8 @@
 """The ends of a migration by the method warm whose source is an image of another cluster."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import rados
@@ -31,6 +33,16 @@ class OtherSource:
         cluster.ceph("auth", "get-or-create", user, "mon", "profile rbd", *osd)
         key = cluster.ceph("auth", "print-key", user).strip()
         return cls(cluster, client, cluster.blueprint.mon_host, user, key)
+
+    @classmethod
+    @contextmanager
+    def with_pool(
+        cls, cluster: Cluster, client: rados.Rados, user: str, pool: str
+    ) -> "Iterator[OtherSource]":
+        """The same for a pool that is made, and removed after the block."""
+        cluster.create_pool(pool)
+        yield cls.of(cluster, client, user, pool)
+        cluster.delete_pool(pool)
 
     def spec(self, source: str) -> "dict[str, str]":
         """The source-spec of an image."""

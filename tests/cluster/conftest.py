@@ -16,6 +16,7 @@ import rados
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.faults.managers import start_dead
+from qa.model.killed_worker import KilledWorker, killed_worker
 from qa.workload.images import wipe
 from tests.cluster.commands import Commands
 from tests.cluster.crash_traces import CrashTraces
@@ -33,7 +34,8 @@ _LONG = (
     "test_verify", "test_model", "test_preflight", "test_trimming", "test_control",
     "test_import_native", "test_plans", "test_web", "test_warm", "test_main_job", "test_demo",
     "test_import_crash", "test_target_changes", "test_parts", "test_abort_guard",
-    "test_when_closed", "test_qa_imports", "test_trouble",
+    "test_when_closed", "test_qa_imports", "test_trouble", "test_warm_other_worker",
+    "test_warm_other_cluster", "test_early_copy",
 )  # fmt: skip
 
 
@@ -165,3 +167,10 @@ def stage(
     make_pool: Callable[..., str],
 ) -> Stage:
     return Stage(cluster, client, migration, pools, make_pool)
+
+
+@pytest.fixture
+def worker(cluster: Cluster, client: rados.Rados) -> Iterator[KilledWorker]:
+    """A worker of the module that dies where a test wants it, and is replaced then."""
+    with killed_worker(client, cluster.conf) as made:
+        yield made

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from qa.model.killed_worker import answer_of, killed_worker
+from qa.model.killed_worker import answer_of
 from qa.workload.images import content, digests, make_image, opened
 from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.layout import LayoutOptions
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.timeout(300)
 MAPS = ("layering", "exclusive-lock", "object-map", "fast-diff")
 NUMBER = 0xE1
 IDENT = f"{NUMBER:012x}"
-
-
-@pytest.fixture
-def worker(cluster, client):
-    with killed_worker(client, cluster.conf) as made:
-        yield made
 
 
 @pytest.fixture

@@ -39,10 +39,8 @@ READER = "client.only-reads"
 @pytest.fixture(scope="module")
 def far(other):  # noqa: F811
     """The other cluster, with a pool of its own, and a user who may write there."""
-    made, client = other
-    made.create_pool(POOL)
-    yield OtherSource.of(made, client, "client.move", POOL)
-    made.delete_pool(POOL)
+    with OtherSource.with_pool(*other, "client.move", POOL) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

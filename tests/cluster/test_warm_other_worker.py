@@ -5,7 +5,7 @@ from errno import EINVAL
 
 import pytest
 
-from qa.model.killed_worker import ActFailed, killed_worker
+from qa.model.killed_worker import ActFailed
 from qa.model.other_source import OtherSource
 from qa.model.warm_trial import run_trial
 from qa.workload.images import content, make_image, names, opened, trash, wipe
@@ -19,19 +19,11 @@ POOL = "leaving-too"
 pytestmark = pytest.mark.timeout(900)  # each kill starts a worker again, on a busy machine in 10 s
 
 
-@pytest.fixture
-def worker(cluster, client):
-    with killed_worker(client, cluster.conf) as made:
-        yield made
-
-
 @pytest.fixture(scope="module")
 def far(other):  # noqa: F811
     """The other cluster, with a pool of its own, and a user who may write there."""
-    made, client = other
-    made.create_pool(POOL)
-    yield OtherSource.of(made, client, "client.move-too", POOL)
-    made.delete_pool(POOL)
+    with OtherSource.with_pool(*other, "client.move-too", POOL) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

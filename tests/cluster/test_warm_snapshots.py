@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import rbd
 
-from qa.model.killed_worker import ActFailed, answer_of, killed_worker
+from qa.model.killed_worker import ActFailed, answer_of
 from qa.workload.images import HEAD, content, digests, make_image, opened, place
 from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.layout import LayoutOptions
@@ -22,12 +22,6 @@ pytestmark = pytest.mark.timeout(300)
 IDENT = "0000000000a1"
 LOCK = ("layering", "exclusive-lock")
 MAPS = (*LOCK, "object-map", "fast-diff")
-
-
-@pytest.fixture
-def worker(cluster, client):
-    with killed_worker(client, cluster.conf) as made:
-        yield made
 
 
 @pytest.fixture

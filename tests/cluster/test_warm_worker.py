@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import rbd
 
-from qa.model.killed_worker import ActFailed, answer_of, killed_worker
+from qa.model.killed_worker import ActFailed, answer_of
 from qa.model.warm_trial import run_trial
 from qa.workload.images import (
     FEATURES,
@@ -55,12 +55,6 @@ SNAPSHOTS = (
 CAUTIOUS = ("snapshot.after 1 header", "snapshot.after 2 header")
 FAST = ("layering", "exclusive-lock", "object-map", "fast-diff")
 BACK = (*FORWARD, "back.before 1 mark", "back.after 1 mark", "warm.before 1 remove")
-
-
-@pytest.fixture
-def worker(cluster, client):
-    with killed_worker(client, cluster.conf) as made:
-        yield made
 
 
 def ends_of(client, number, source, target):

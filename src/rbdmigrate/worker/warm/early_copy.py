@@ -55,7 +55,7 @@ def may_be_early(
     return not other_writers(ioctx, image, session.clients_of(place))
 
 
-class Head:
+class HeadUntilNumbered:
     """The head of an image as the end of a copy to read from, until ``numbering`` is done."""
 
     tells_all = False
@@ -170,7 +170,7 @@ class EarlyCopy:
             save=_not_saved,
             progress=told,
         )
-        return copy.run(Head(self._image, there, numbering))
+        return copy.run(HeadUntilNumbered(self._image, there, numbering))
 
     def _take(self, number: int, version: int) -> bool:
         """Take the snapshot; False where the header was written since it had this version."""
