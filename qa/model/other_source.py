@@ -28,7 +28,7 @@ class OtherSource:
 
     @classmethod
     def of(cls, cluster: Cluster, client: rados.Rados, user: str, pools: str) -> "OtherSource":
-        """For a user who may write to these pools (``pool=one, profile rbd pool=two``)."""
+        """For a user with write access to these pools (``pool=one, profile rbd pool=two``)."""
         osd = ("osd", f"profile rbd pool={pools}")
         cluster.ceph("auth", "get-or-create", user, "mon", "profile rbd", *osd)
         key = cluster.ceph("auth", "print-key", user).strip()

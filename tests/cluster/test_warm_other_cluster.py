@@ -38,7 +38,7 @@ READER = "client.only-reads"
 
 @pytest.fixture(scope="module")
 def far(other):  # noqa: F811
-    """The other cluster, with a pool of its own, and a user who may write there."""
+    """The other cluster, with a pool of its own, and a user with write access."""
     with OtherSource.with_pool(*other, "client.move", POOL) as made:
         yield made
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(900)  # each kill starts a worker again, on a b
 
 @pytest.fixture(scope="module")
 def far(other):  # noqa: F811
-    """The other cluster, with a pool of its own, and a user who may write there."""
+    """The other cluster, with a pool of its own, and a user with write access."""
     with OtherSource.with_pool(*other, "client.move-too", POOL) as made:
         yield made
 

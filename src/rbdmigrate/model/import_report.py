@@ -27,15 +27,8 @@ def import_report(m: Migration) -> dict[str, Any]:
         "later_snapshot": i.later_name or None,
         "source_went_on": i.went_on or None,
         "source_changes": list(i.changes),
-        "checksums": _checksums(m),
+        "checksums": [  # a copy does not end before all were compared
+            {"stream": path, "checksum": checksum, "compared": m.executed_at is not None}
+            for path, checksum in i.checksums()
+        ],
     }
-
-
-def _checksums(m: Migration) -> list[dict[str, Any]]:
-    """The checksums that a source has to have; a copy does not end before all were compared."""
-    if m.imported is None:
-        return []
-    return [
-        {"stream": path, "checksum": checksum, "compared": m.executed_at is not None}
-        for path, checksum in m.imported.checksums()
-    ]

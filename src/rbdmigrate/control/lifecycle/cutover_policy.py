@@ -1,4 +1,4 @@
-"""How a cutover is to be done: the policies that a migration can have. Pure."""
+"""The cutover policies that a migration can have. Pure."""
 
 from __future__ import annotations
 

@@ -14,11 +14,10 @@ from ...control.hooks.questions import mode_when_closed
 from ...control.lifecycle.cutover import in_another_cluster, released
 from ...model.cutover import Release
 from ...model.errors import MigrationError
-from ...model.jobs.acts import ImportEnds
 from ...model.jobs.answers import ClosedImages
 from ...model.jobs.questions import FindClosedSources
-from ...model.migration import Migration
 from ..reconcile.scheduler import Scheduler
+from ..reconcile.worker_jobs import import_ends_of
 from ..records.record_index import Condition
 from ..records.registry import Registry, TrackedMigration
 from ..repeating_thread import RepeatingThread
@@ -92,8 +91,10 @@ class OtherClusterWatch:
             return
         some = [waiting[(self._next + n) % len(waiting)] for n in range(min(_MOST, len(waiting)))]
         self._next += len(some)
-        sources = tuple(self._ends(tracked.migration) for tracked in some)
-        answer = self._ask(FindClosedSources(sources), ClosedImages, _PATIENCE, order=True)
+        policy = self._settings().import_policy
+        sources = (import_ends_of(tracked.migration, policy) for tracked in some)
+        question = FindClosedSources(tuple(source for source in sources if source is not None))
+        answer = self._ask(question, ClosedImages, _PATIENCE, order=True)
         closed, now = frozenset(answer.idents), time.time()
         for tracked in some:
             if tracked.migration.source.image_id in closed:
@@ -105,7 +106,3 @@ class OtherClusterWatch:
             return
         self._registry.update(tracked, lambda m: released(m, Release(now), mode))
         self._scheduler.wake(tracked)
-
-    def _ends(self, m: Migration) -> ImportEnds:
-        assert m.imported is not None
-        return ImportEnds(m.id, m.imported, m.target, self._settings().import_policy, m.method)

@@ -32,12 +32,17 @@ class ActContext:
 
 def ends_of(m: Migration, policy: ImportPolicy) -> acts.Ends:
     """Both ends of a migration; ``policy`` is what imports may read."""
-    imported = None
-    if m.imported is not None:
-        imported = acts.ImportEnds(m.id, m.imported, m.target, policy, m.method)
+    imported = import_ends_of(m, policy)
     if m.method is Method.WARM:
         return acts.WarmEnds(m.id, m.source, m.target, imported)
     return imported or acts.ImageEnds(m.source, m.target)
+
+
+def import_ends_of(m: Migration, policy: ImportPolicy) -> Optional[acts.ImportEnds]:
+    """How the source outside is reached; None for an image of this cluster."""
+    if m.imported is None:
+        return None
+    return acts.ImportEnds(m.id, m.imported, m.target, policy, m.method)
 
 
 def act_of(act: ActKind, m: Migration, context: ActContext) -> acts.Act:

@@ -32,6 +32,8 @@ from ...model.inspection import Inspection
 from ...model.layout import LayoutOptions
 from ...model.migration import Place
 from ...model.source_spec import SourceSpec
+from ...sources.errors import SourceError
+from ...sources.problems import of_error
 from ..identity import renamed, require_same_image
 from ..removal import remove_snapshots
 from ..session import Session
@@ -49,13 +51,24 @@ class Found(NamedTuple):
     size: int
 
 
-def inspect(session: Session, spec: SourceSpec) -> Inspection:
-    """What the snapshot is; what forbids its import is a finding."""
+def with_findings(spec: SourceSpec, look: Callable[[], Inspection]) -> Inspection:
+    """What ``look`` tells of a source; what it raises is a finding."""
     try:
-        found = find(session, spec)
+        return look()
+    except SourceError as error:
+        return Inspection(findings=(of_error(error, spec.label()),), transient=error.transient)
     except MigrationError as error:
         wrong = Finding("NATIVE_SOURCE", Severity.ERROR, spec.label(), str(error), "", error.errno)
         return Inspection(findings=(wrong,))
+
+
+def inspect(session: Session, spec: SourceSpec) -> Inspection:
+    """What the snapshot is; what forbids its import is a finding."""
+    return with_findings(spec, lambda: _inspected(session, spec))
+
+
+def _inspected(session: Session, spec: SourceSpec) -> Inspection:
+    found = find(session, spec)
     with (
         session.open(found.place) as ioctx,
         open_view(ioctx, found.place.image_id, found.snapshot) as image,

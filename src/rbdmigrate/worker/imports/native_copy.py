@@ -22,7 +22,6 @@ from ...control.mover.history import View
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
-from ...model.finding import Finding, Severity
 from ...model.import_policy import ImportPolicy
 from ...model.inspection import Inspection, SnapshotInfo
 from ...model.jobs.acts import Execute, ImportEnds
@@ -31,8 +30,6 @@ from ...model.jobs.protocol import Progress, Tell
 from ...model.layout import FEATURES, LayoutOptions
 from ...model.migration import Place
 from ...model.source_spec import SourceSpec
-from ...sources.errors import SourceError
-from ...sources.problems import of_error
 from ..copy.sole_writer import SoleWriter
 from ..identity import renamed
 from ..mover.marks import read_mark
@@ -70,14 +67,12 @@ def inspect(
 ) -> Inspection:
     """What would be copied; what forbids that is a finding."""
     resolve = resolver(session, policy, frozenset(own_keys))
-    try:
+
+    def look() -> Inspection:
         with _cluster(session, spec, policy, resolve) as cluster:
             return _inspected(cluster, spec)
-    except SourceError as error:
-        return Inspection(findings=(of_error(error, spec.label()),), transient=error.transient)
-    except MigrationError as error:
-        wrong = Finding("NATIVE_SOURCE", Severity.ERROR, spec.label(), str(error), "", error.errno)
-        return Inspection(findings=(wrong,))
+
+    return native.with_findings(spec, look)
 
 
 def _inspected(cluster: SourceCluster, spec: SourceSpec) -> Inspection:

@@ -1,8 +1,8 @@
 """The source of a migration by the method ``warm`` that is an image of another cluster.
 
 A worker connects to that cluster for one job, as the client that the source-spec names. Clients go
-on with the image meanwhile, so that client has to be one that may write: it takes snapshots, and
-for the cutover the exclusive lock.
+on with the image meanwhile, so that client needs write access: it takes snapshots, and for the
+cutover the exclusive lock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from ...cluster import clones, headers, surgery
 from ...cluster.client import error_number, fencing_addresses
 from ...cluster.fence import UNKNOWN, fence
 from ...model.errors import MigrationError
-from ...model.finding import Finding, Severity
 from ...model.import_policy import ImportPolicy
 from ...model.import_source import ImageIdentity
 from ...model.inspection import Inspection, SnapshotInfo
@@ -37,8 +36,6 @@ from ...model.migration import Place
 from ...model.mon_hosts import parse_mon_host
 from ...model.source_image import SourceImage
 from ...model.source_spec import SourceSpec
-from ...sources.errors import SourceError
-from ...sources.problems import of_error
 from ..image_objects import data_pool_id
 from ..inspection import describe
 from ..obstacles import obstacles
@@ -56,17 +53,14 @@ def inspect(
 ) -> Inspection:
     """What the image is; what forbids to reach it or to write to it is a finding."""
     resolve = resolver(session, policy, frozenset(own_keys))
-    try:
+
+    def look() -> Inspection:
         with connected(spec, policy, resolve) as other, session.joined(other.rados):
             _require_other_cluster(session, other, spec)
             found = native.find_image(other, spec, in_trash=True)
-            place = replace(found, cluster=_host(spec))
-            return _inspected(session, other, place)
-    except SourceError as error:
-        return Inspection(findings=(of_error(error, spec.label()),), transient=error.transient)
-    except MigrationError as error:
-        wrong = Finding("NATIVE_SOURCE", Severity.ERROR, spec.label(), str(error), "", error.errno)
-        return Inspection(findings=(wrong,))
+            return _inspected(session, other, replace(found, cluster=_host(spec)))
+
+    return native.with_findings(spec, look)
 
 
 def _require_other_cluster(session: Session, other: OtherCluster, spec: SourceSpec) -> None:

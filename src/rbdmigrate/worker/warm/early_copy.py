@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from errno import EBUSY, EDQUOT, EROFS, ESTALE
+from errno import EBUSY, EROFS, ESTALE
 from typing import Optional
 
 import rados
 import rbd
 
 from ...cluster import headers, reserved_snapshots
-from ...cluster.client import error_number
 from ...control.mover.history import NextCopy, View
 from ...control.mover.pieces import Extent, ExtentList
 from ...faults import fault_point
@@ -34,7 +33,7 @@ from ..mover.progress import CopiedSoFar
 from ..mover.rbd_reader import begin_read, grain_of
 from ..session import Session
 from ..users import other_writers
-from .round_snapshots import next_name, no_room
+from .round_snapshots import next_name, take_numbered
 
 _STEP = 16 << 20  # bytes of the disk that are looked at together
 
@@ -174,21 +173,13 @@ class EarlyCopy:
 
     def _take(self, number: int, version: int) -> bool:
         """Take the snapshot; False where the header was written since it had this version."""
-        ident = self._place.image_id
         name = next_name([], self._migration)
-        fault_point("warm.before", "snapshot")
         try:
-            reserved_snapshots.take(self._ioctx, ident, number, name, {}, version=version)
+            take_numbered(self._ioctx, self._place, number, name, version=version)
         except MigrationError as error:
             if error.errno not in (EBUSY, ESTALE):
                 raise
             return False
-        except rados.Error as error:
-            if error_number(error) != EDQUOT:
-                raise
-            raise no_room(self._place) from error
-        fault_point("warm.after", "snapshot")
-        reserved_snapshots.tell_clients(self._ioctx, ident)
         # While librbd has not read the header again it would never release the lock (16.2.15).
         list(self._image.list_snaps())
         if self._image.is_exclusive_lock_owner():

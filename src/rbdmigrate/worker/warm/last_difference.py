@@ -11,16 +11,13 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
-from errno import EDQUOT
 from operator import attrgetter
 from typing import Optional
 
-import rados
 import rbd
 
 from ...cluster import headers
-from ...cluster.client import error_number
-from ...cluster.reserved_snapshots import take, tell_clients
+from ...cluster.reserved_snapshots import take
 from ...control.cutover.steps import Steps
 from ...control.mover.history import NextCopy, View
 from ...control.mover.pieces import Extent, ExtentList
@@ -36,7 +33,7 @@ from ..mover.progress import CopiedSoFar
 from ..mover.rbd_reader import begin_read, grain_of, metadata_of_users
 from ..session import Session
 from .open_ends import OpenEnds, SnapshotIds
-from .round_snapshots import next_name, no_room, older_than, own_snapshots
+from .round_snapshots import next_name, older_than, own_snapshots, take_numbered
 from .rounds import Round
 from .unchanged import newest_if_alike, snapshots_of_users
 
@@ -186,15 +183,7 @@ class LastDifference:
         """Take the snapshot of ``old``; the ids of older ones."""
         ends, place = self._ends, self._ends.places[0]
         ends.used(snap_id)
-        fault_point("warm.before", "snapshot")
-        try:
-            take(ends.old_ioctx, place.image_id, snap_id, name, {})
-        except rados.Error as error:
-            if error_number(error) != EDQUOT:
-                raise
-            raise no_room(place) from error
-        fault_point("warm.after", "snapshot")
-        tell_clients(ends.old_ioctx, place.image_id)
+        take_numbered(ends.old_ioctx, place, snap_id, name)
         self._steps.end("snapshot of old")
         return older_than(list(ends.old.list_snaps()), snap_id)
 

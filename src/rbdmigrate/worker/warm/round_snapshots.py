@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from errno import EDQUOT
-from typing import Any
+from typing import Any, Optional
 
 import rados
 import rbd
 
-from ...cluster.reserved_snapshots import drop_map
+from ...cluster import reserved_snapshots
+from ...cluster.client import error_number
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
@@ -56,6 +57,24 @@ def take_snapshot(image: rbd.Image, name: str, place: Place) -> None:
     fault_point("warm.after", "snapshot")
 
 
+def take_numbered(
+    ioctx: rados.Ioctx, place: Place, snap_id: int, name: str, *, version: Optional[int] = None
+) -> None:
+    """The same with a number that was reserved, and tell clients.
+
+    ``version`` as in :func:`.reserved_snapshots.take`, which also says what it raises.
+    """
+    fault_point("warm.before", "snapshot")
+    try:
+        reserved_snapshots.take(ioctx, place.image_id, snap_id, name, {}, version=version)
+    except rados.Error as error:
+        if error_number(error) != EDQUOT:
+            raise
+        raise no_room(place) from error
+    fault_point("warm.after", "snapshot")
+    reserved_snapshots.tell_clients(ioctx, place.image_id)
+
+
 def no_room(place: Place) -> MigrationError:
     """The limit of snapshots leaves no room for one of a round."""
     return MigrationError(
@@ -71,4 +90,4 @@ def drop_reserved(
     """Remove what was left by a copy that was cut off while it took its snapshots."""
     for snap_id, (ioctx, place) in zip(mark.reserved or (), (old, new)):
         if snap_id:
-            drop_map(ioctx, place.image_id, snap_id)
+            reserved_snapshots.drop_map(ioctx, place.image_id, snap_id)
