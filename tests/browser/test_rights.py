@@ -66,10 +66,12 @@ def test_an_api_key_is_asked_for_and_kept_for_the_tab(open_page, double):
 
 def test_a_manager_that_starts_is_asked_again(open_page, double):
     page = open_page(double, "#/migrations")
+    row = page.get_by_role("row", name="vm-00001")
+    expect(row).to_be_visible()
     double.starting = True
     trouble = page.get_by_role("alert").filter(has_text="still reading its records")
     expect(trouble).to_be_visible()
-    expect(page.get_by_role("row", name="vm-00001")).to_be_visible()  # what was known stays
+    expect(row).to_be_visible()  # what was known stays
     double.starting = False
     expect(trouble).to_have_count(0)
 
