@@ -388,7 +388,7 @@ def test_the_source_of_a_warm_migration_is_refreshed_after_the_cutover(open_page
     interval.fill("6h")
     page.get_by_role("button", name="Save the settings").click()
     expect(shown.get_by_text("every 6h 00m")).to_be_visible()
-    with page.expect_request(lambda request: request.url.endswith("/execute")):
+    with page.expect_response(lambda response: response.url.endswith("/execute")):
         page.get_by_role("button", name="Refresh the source").click()
     assert double.items["nvme/vm-00001"].migration.reverse.wanted
 
