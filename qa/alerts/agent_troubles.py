@@ -42,7 +42,7 @@ def agent_lost(site: Site) -> "Iterator[None]":
 
 
 @contextmanager
-def guest_stood_still(site: Site) -> "Iterator[None]":
+def guest_paused_too_long(site: Site) -> "Iterator[None]":
     """An agent says that its guest was paused for longer than allowed."""
     target, inventory = _with_agent(site, "paused")
     idents = tuple(disk.migration for move in _orders(site, inventory) for disk in move.disks)

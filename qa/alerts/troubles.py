@@ -18,7 +18,7 @@ from qa.workload.images import KIB, MIB, image_id, make_image, place
 from qa.workload.module_options import module_options
 from qa.workload.web_server import WebServer
 
-from .agent_troubles import agent_lost, guest_stood_still
+from .agent_troubles import agent_lost, guest_paused_too_long
 from .site import SOON, Site
 
 _SECRET = "rbd/migration-source/alerts"
@@ -129,7 +129,7 @@ def migration_failed(site: Site) -> "Iterator[None]":
 
 
 @contextmanager
-def copy_stands_still(site: Site) -> "Iterator[None]":
+def copy_stalled(site: Site) -> "Iterator[None]":
     """The workers are stopped with SIGSTOP in mid copy, and continued."""
     with module_options(site.cluster, warn_stalled="3"):
         target = site.slow_copy("still")
@@ -251,11 +251,11 @@ NIGHT: "tuple[tuple[Trouble, tuple[str, ...]], ...]" = (
     (secret_removed, ("RBDMigrationSourceUnreachable",)),
     (contents_differ, ("RBDMigrationDiffers",)),
     (migration_failed, ("RBDMigrationFailed",)),
-    (copy_stands_still, ("RBDMigrationStalled",)),
+    (copy_stalled, ("RBDMigrationStalled",)),
     (workers_killed, ("RBDMigrationWorkersEnd",)),
     (plan_stopped, ("RBDMigrationPlanStopped",)),
     (hook_fails, ("RBDMigrationHookFails",)),
-    (guest_stood_still, ("RBDMigrationGuestStandsStill",)),
+    (guest_paused_too_long, ("RBDMigrationPauseTooLong",)),
     (agent_lost, ("RBDMigrationAgentLost",)),
     (reverse_rounds_fail, ("RBDMigrationReverseRoundsFail",)),
     (managers_gone, ("RBDMigrationMetricsMissing",)),

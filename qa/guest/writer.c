@@ -10,7 +10,7 @@
  * Once a second a line for each disk:
  *   disk /dev/vda seconds=7 found=0 writes=700 wrong=0 errors=0 longest=0.004
  * found: the writes that the lanes' notes spoke of at the start; longest: the longest request.
- * Seconds are the guest's: they stand still with it.
+ * Seconds are the guest's: they stop with it.
  */
 #define _GNU_SOURCE
 #include <errno.h>

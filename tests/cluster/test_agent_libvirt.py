@@ -133,7 +133,7 @@ def test_a_domain_moves_and_its_next_start_opens_the_right_image(
     assert machine.shown() == [target]
 
 
-def test_libvirtd_is_restarted_while_the_guest_stands_still(
+def test_libvirtd_is_restarted_while_the_guest_is_paused(
     migration: Commands, client: rados.Rados, pools: Pools, hypervisor: Hypervisor
 ) -> None:
     host, source, target = hypervisor, f"{pools[0]}/disk", f"{pools[1]}/moved"

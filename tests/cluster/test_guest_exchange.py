@@ -194,7 +194,7 @@ def test_a_guest_that_somebody_continues_too_early_stops_and_loses_nothing(
         assert [report.wrong for report in here.machine.reports().values()] == [0]
 
 
-def stands_still(pid: int) -> bool:
+def is_stopped(pid: int) -> bool:
     """Whether every thread of the process is stopped, which takes a moment after the signal."""
     stats = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat"))
     return {stat.rpartition(")")[2].split()[0] for stat in stats} == {"T"}
@@ -305,7 +305,7 @@ def test_a_qemu_that_hangs_costs_a_bounded_time(host: Any) -> None:
         guest = here.guest()
         os.kill(guest.pid, signal.SIGSTOP)
         try:
-            wait(lambda: stands_still(guest.pid))
+            wait(lambda: is_stopped(guest.pid))
             hasty = PlainGuests(folders=[str(here.machine.folder)], timeout=1)
             found = hasty.guests()
             assert found.guests == ()

@@ -45,14 +45,14 @@ def copy(migration: Commands, client: rados.Rados, pools: "tuple[str, str]") -> 
 
 
 def held(cluster: Cluster, migration: Commands, target: str, reason: str) -> Report:
-    """Wait until it stands still for this reason and nothing acts on it."""
+    """Wait until it is held for this reason and nothing acts on it."""
 
-    def stands() -> "Report | None":
+    def is_held() -> "Report | None":
         report = migration.report(target)
         hold = report["hold"]
         return report if hold and hold["reason"] == reason and not report["acting"] else None
 
-    found: Report = cluster.wait_for(stands, 20, f"{target} held: {reason}")
+    found: Report = cluster.wait_for(is_held, 20, f"{target} held: {reason}")
     return found
 
 

@@ -138,7 +138,7 @@ def test_a_worker_that_is_blocklisted_by_somebody(cluster: Cluster, migration, c
 def test_a_worker_that_hangs_after_it_was_blocklisted_is_replaced(
     cluster: Cluster, migration, client, copying
 ):
-    """librbd mostly fails then; where it waits instead, the copy would stand still."""
+    """librbd mostly fails then; where it waits instead, the copy would stall."""
     target, expected = copying
     worker = actor(client, target)
     os.kill(worker["pid"], signal.SIGSTOP)  # type: ignore[arg-type]

@@ -191,7 +191,7 @@ def test_nothing_is_closed_or_opened_while_the_guest_runs(bench):
         bench.connection.open(plan, Side.TARGET)
 
 
-def test_a_guest_that_stood_still_before_is_not_continued(bench):
+def test_a_guest_that_was_paused_before_is_not_continued(bench):
     bench.qemu.status = "paused"
     plan = bench.plan()
     assert bench.connection.pause(bench.guest()) == "paused"

@@ -44,7 +44,7 @@ BY_HEADER = ("a snapshot", "a resize", "metadata")  # which leave other traces t
 
 
 def assert_not_aborted(world, goal="executed", target="nvme/a"):
-    """The migration is back at its former goal, stands still, and says what to do."""
+    """The migration is back at its former goal, is paused, and says what to do."""
     report = world.do("get", target)
     assert (report["goal"], report["paused"]) == (goal, True)
     assert report["hold"]["reason"] == "operator"

@@ -174,7 +174,7 @@ def test_a_verification_finds_lost_data_and_nothing_is_committed(world):
     assert world.names("nvme") == ["a"]
 
 
-def test_a_paused_migration_stands_still_until_it_is_resumed(world):
+def test_a_paused_migration_does_nothing_until_it_is_resumed(world):
     world.prepare("hdd/a", "nvme/a")
     world.do("pause", "nvme/a")
     world.do("execute", "nvme/a")

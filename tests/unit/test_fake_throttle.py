@@ -52,7 +52,7 @@ def copying(speed: "int | None", limit: "int | None", rate: "int | None" = None)
         pytest.param(8192, 300_000, None, 8 * M, id="its limit was lifted just now"),
         pytest.param(8192, None, None, 2 * M, id="it copied small objects"),
         pytest.param(40 * M, M, M, M // 4, id="a quarter of its limit"),
-        pytest.param(40 * M, 0, 0, 0, id="it stands still"),
+        pytest.param(40 * M, 0, 0, 0, id="nothing is copied"),
     ],
 )
 def test_a_slow_gate_leaves_a_part(throttle, monitor, speed, limit, rate, expected):

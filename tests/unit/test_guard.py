@@ -174,7 +174,7 @@ def test_an_abort_that_was_forced_before_there_was_a_target_is_judged_by_the_pre
 
 @pytest.mark.parametrize("situation", [Situation.PREPARED, Situation.EXECUTED])
 @pytest.mark.parametrize("state", [State.PREPARED, State.EXECUTED, State.VERIFIED])
-def test_after_a_refusal_it_has_its_former_goal_and_stands_still(state, situation):
+def test_after_a_refusal_it_has_its_former_goal_and_is_paused(state, situation):
     m = replace(UNTOUCHED, state=state)
     asked = request_abort(m, m, FOUND, forced=False)
     assert asked.goal is Goal.ABORTED

@@ -31,7 +31,7 @@ TABLE = [
     ("by weight", [A, copy("b", weight=2.0)], Caps(cluster=90), {"a": 30, "b": 60}),
     ("0 is no copies", [A, B], Caps(cluster=0), {"a": 0, "b": 0}),
     (
-        "an image that stands still leaves its share",
+        "an image whose copy does not run leaves its share",
         [A, B],
         Caps(cluster=90, images={"a": 0}),
         {"a": 0, "b": 90},
