@@ -124,6 +124,8 @@ class Bootstrap:
             self._set(f"osd_snap_trim_sleep_{kind}", "0", who="osd")
         # It would create a pool.
         self._set("mgr/devicehealth/enable_monitoring", "false")
+        # It would begin to move placement groups after a minute, for which copies slow down.
+        self._set("mgr/balancer/active", "false")
         if self._options.dashboard:
             self._set("mgr/dashboard/ssl", "false")
             self._set("mgr/dashboard/server_addr", "127.0.0.1")

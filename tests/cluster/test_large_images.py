@@ -1,6 +1,8 @@
 """Large images, and changes that object maps miss: what is read of an image to move it."""
 
 import struct
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,6 +13,8 @@ import pytest
 import rados
 import rbd
 
+from qa.devcluster import Cluster
+from qa.devcluster.layout import REPOSITORY
 from rbdmigrate.control.lifecycle.verification import sample
 from rbdmigrate.control.objects.partial import runs
 from rbdmigrate.control.objects.striping import Striping
@@ -243,3 +247,45 @@ def test_numbers_are_looked_at_in_few_runs() -> None:
     assert list(runs({0})) == [range(1)]
     assert list(runs({5, 6, 60})) == [range(5, 61)]
     assert list(runs({5, 6, 600})) == [range(5, 7), range(600, 601)]
+
+
+# In a process of its own, whose librbd threads no other test has called back from.
+_COUNT_STATES = """
+import sys, threading, rados, rbd
+from rbdmigrate.worker.copy.progress import objects
+
+def count(ioctx, on_object):
+    # Calls of a progress function, and how often the interpreter knew nothing of the thread.
+    local, found = threading.local(), []
+    def on_progress(done, total):
+        on_object(done, total)
+        found.append(hasattr(local, "known"))
+        local.known = True
+        return 0
+    rbd.RBD().create(ioctx, "objects", 200 << 20, order=20)
+    rbd.RBD().remove(ioctx, "objects", on_progress=on_progress)
+    return len(found), found.count(False)
+
+client = rados.Rados(conffile=sys.argv[1], name="client.admin")
+client.connect()
+with client.open_ioctx(sys.argv[2]) as ioctx:
+    print(*count(ioctx, lambda done, total: 0), *count(ioctx, objects(lambda progress: None)))
+"""
+
+
+def test_the_interpreter_knows_the_threads_of_librbd_from_one_object_to_the_next(
+    cluster: Cluster, pool: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _COUNT_STATES, str(cluster.conf), pool],
+        env={**cluster.env, "PYTHONPATH": str(REPOSITORY / "src")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    plain, unknown, calls, still_unknown = map(int, done.stdout.split())
+    assert plain >= 200
+    assert unknown == plain, "as librbd calls a function"
+    assert calls >= 200
+    assert still_unknown <= 8, "once for each thread"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from ...model.jobs.protocol import Progress, Tell
+from ..thread_state import keep_thread_state
 from .estimate import CopyEstimate
 from .sole_writer import SoleWriter
 from .throttle import CopyThrottle
@@ -27,6 +28,7 @@ class CopyProgress:
 
     def next(self, number: int, total: int) -> int:
         """The copy of the object ``number`` begins; librbd calls this for each."""
+        keep_thread_state()
         alone = self._watch.alone
         self._watch.object(number)
         costs = self._found.to_copy
@@ -54,6 +56,7 @@ def objects(tell: Tell) -> Callable[[int, int], int]:
 
     def callback(done: int, total: int) -> int:
         nonlocal last
+        keep_thread_state()
         now = time.monotonic()
         if now - last >= PROGRESS_INTERVAL:
             last = now

@@ -19,6 +19,7 @@ from ...model.errors import MigrationError
 from ...model.layout import FEATURES
 from ...model.migration import Place
 from ..removal import complete_removals
+from ..thread_state import keep_thread_state
 from .candidates import exact_extents
 from .ends import ReadDone, WriteDone
 from .rbd_reader import SKIP_QUIESCE, begin_read
@@ -26,6 +27,7 @@ from .rbd_reader import SKIP_QUIESCE, begin_read
 
 def _told(done: WriteDone) -> Any:
     def on_written(completion: Any) -> None:
+        keep_thread_state()
         done(max(0, -int(completion.get_return_value())))
 
     return on_written

@@ -21,6 +21,7 @@ from ...control.mover.history import View
 from ...control.mover.pieces import GRAIN, SECTOR, Extent, ExtentList
 from ...model.source_image import LUKS
 from ..copy.estimate import changed
+from ..thread_state import keep_thread_state
 from ..verify.image_views import open_view
 from ..verify.object_map import usable
 from .candidates import Spans, everything, exact_extents, exact_within, existing, spans
@@ -34,6 +35,7 @@ def begin_read(image: rbd.Image, offset: int, length: int, done: ReadDone) -> No
     """Begin to read from an open image."""
 
     def on_read(completion: Any, content: Optional[bytes]) -> None:
+        keep_thread_state()
         result = int(completion.get_return_value())
         if result < 0 or content is None:
             done(-result or EIO, b"")
