@@ -1,12 +1,16 @@
 """The first round of a closed image begins before it has its snapshot; whoever comes is noticed."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
-from qa.model.killed_worker import answer_of
+from qa.model.killed_worker import ActFailed, answer_of
 from qa.workload.images import content, digests, make_image, opened
 from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.layout import LayoutOptions
@@ -152,4 +156,62 @@ def test_an_image_with_snapshots_has_one_more_first(client, specs, worker, ends)
     with worker.held_at("early.before", "number") as held:
         worker.run(ends, acts.Execute())
         assert not held.waits()
+    require_moved(client, specs, worker, ends)
+
+
+# Opens an image, says so, and does not answer until it is continued.
+_STOPS = """
+import os, signal, sys, rados, rbd
+client = rados.Rados(conffile=sys.argv[1], name="client.admin")
+client.connect()
+pool, _, name = sys.argv[2].partition("/")
+with client.open_ioctx(pool) as ioctx, rbd.Image(ioctx, name):
+    print("open", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@contextmanager
+def client_that_does_not_answer(cluster, spec):
+    """Another process that has the image open, and is stopped."""
+    arguments = [sys.executable, "-c", _STOPS, str(cluster.conf), spec]
+    with subprocess.Popen(arguments, env=cluster.env, stdout=subprocess.PIPE) as silent:
+        try:
+            assert silent.stdout.readline() == b"open\n"
+            yield
+            silent.send_signal(signal.SIGCONT)
+            assert silent.wait(60) == 0
+        finally:
+            silent.kill()
+
+
+def clones_of(cluster, client, spec):
+    """The copies of the image's first object that the OSDs keep for snapshots."""
+    with opened(client, spec) as image:
+        prefix = image.stat()["block_name_prefix"]
+    done = cluster.run(
+        ["rados", "-p", spec.partition("/")[0], "listsnaps", f"{prefix}.{0:016x}", "-f", "json"]
+    )
+    return [clone["id"] for clone in json.loads(done.stdout)["clones"] if clone["id"] != "head"]
+
+
+def test_a_snapshot_whose_clients_are_not_told_of_it_keeps_its_number(
+    cluster, client, specs, worker, ends
+):
+    before = content(client, specs[0])
+    with worker.held_at("warm.after", "snapshot") as held:
+        begun = worker.begin(ends, acts.Execute())
+        wait_until(held.waits)
+        with client_that_does_not_answer(cluster, specs[0]):
+            held.let_go()
+            with pytest.raises(ActFailed):
+                answer_of(begun)
+    [name] = of_rounds(client, specs[0])
+    with opened(client, specs[0], read_only=False) as image:
+        image.write(b"x" * image.size(), 0)
+        assert content(client, specs[0], name) == before
+        assert clones_of(cluster, client, specs[0])
+        image.remove_snap(name)
+    wait_until(lambda: not clones_of(cluster, client, specs[0]))  # the monitors know its number
+    worker.run(ends, acts.Execute())
     require_moved(client, specs, worker, ends)

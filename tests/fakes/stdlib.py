@@ -236,11 +236,18 @@ class Future:
     def set_exception(self, error: BaseException) -> None:
         self._state, self._error = "done", error
 
-    def result(self, timeout: Optional[float] = None) -> Any:
+    def _wait(self, timeout: Optional[float]) -> None:
         if not active().block(self.done, timeout):
             raise real_futures.TimeoutError
         if self._state == "cancelled":
             raise real_futures.CancelledError
+
+    def exception(self, timeout: Optional[float] = None) -> Optional[BaseException]:
+        self._wait(timeout)
+        return self._error
+
+    def result(self, timeout: Optional[float] = None) -> Any:
+        self._wait(timeout)
         if self._error is not None:
             raise self._error
         return self._result

@@ -172,13 +172,12 @@ def main() -> None:
 
 
 def _next_job(session: Session, jobs: queue.Queue[DoJob]) -> DoJob:
-    """Wait for a job; what the last one left open for it is closed when none comes soon."""
+    """Wait for a job; what the last one left for it is not kept when none comes soon."""
     with suppress(queue.Empty):
         return jobs.get(timeout=_IDLE)
     give_back_memory()
-    if session.kept_open is not None:
-        with suppress(queue.Empty):
-            return jobs.get(timeout=KEPT_OPEN - _IDLE)
-        session.close_kept()
-        give_back_memory()
+    with suppress(queue.Empty):
+        return jobs.get(timeout=KEPT_OPEN - _IDLE)
+    session.rest()
+    give_back_memory()
     return jobs.get()

@@ -21,6 +21,7 @@ from ..cluster.client import (
 from ..model.errors import MigrationError
 from ..model.migration import Place
 from .copy.throttle import CopyThrottle
+from .snapshot_numbers import SnapshotNumbers
 
 
 def _nobody_listens(message: str) -> None:
@@ -57,6 +58,7 @@ class Session:
         self.give_up: Callable[[str], None] = _nobody_listens
         self.kept_open: Optional[Closable] = None
         self._other: Optional[rados.Rados] = None
+        self._numbers = SnapshotNumbers(self.rados, ahead=True)
         own = (*fencing_addresses(self.rados), *parse_addresses(self.c_client.addresses()))
         self.addresses = tuple(dict.fromkeys(own))
         self.clients = (int(self.rados.get_instance_id()), self.c_client.instance_id)
@@ -70,6 +72,11 @@ class Session:
         kept, self.kept_open = self.kept_open, None
         if kept is not None:
             kept.close()
+
+    def rest(self) -> None:
+        """Keep nothing any more that a next job might need."""
+        self.close_kept()
+        self._numbers.give_all_back()
 
     @staticmethod
     def errno_of(error: BaseException) -> int:
@@ -97,6 +104,12 @@ class Session:
         if not place.cluster:
             return self.clients
         return (int(self.client_of(place).get_instance_id()),)
+
+    def numbers_of(self, place: Place) -> SnapshotNumbers:
+        """Numbers for snapshots of the image. None are kept for the next job in another cluster."""
+        if not place.cluster:
+            return self._numbers
+        return SnapshotNumbers(self.client_of(place), ahead=False)
 
     def open(self, place: Place, *, frees_space: bool = False) -> rados.Ioctx:
         """An ioctx on the latest map, so that whoever was fenced before is shut out already.

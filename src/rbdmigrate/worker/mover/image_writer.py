@@ -11,7 +11,7 @@ from typing import Any, Optional
 import rados
 import rbd
 
-from ...cluster import headers, reserved_snapshots
+from ...cluster import headers, image_snapshots, reserved_snapshots
 from ...control.mover.history import View
 from ...control.mover.pieces import ExtentList
 from ...faults import fault_point
@@ -19,6 +19,7 @@ from ...model.errors import MigrationError
 from ...model.layout import FEATURES
 from ...model.migration import Place
 from ..removal import complete_removals
+from ..snapshot_numbers import SnapshotNumbers
 from ..thread_state import keep_thread_state
 from .candidates import exact_extents
 from .ends import ReadDone, WriteDone
@@ -111,23 +112,24 @@ class ImageWriter:
         fault_point("mover.after", "snapshot")
 
     @contextmanager
-    def numbering(self, data: rados.Ioctx) -> Iterator[None]:
+    def numbering(self, numbers: SnapshotNumbers, pool_id: int) -> Iterator[None]:
         """Have the monitors reserve the number of the next snapshot while the block runs.
 
-        ``data`` is the pool with the image's data. A number that is not used is given back. Not for
+        ``pool_id``: that of the image's data. A number that is not used is given back. Not for
         an image with a journal, where librbd takes snapshots, so that they are in the journal.
         """
         if int(self._opened.features()) & FEATURES["journaling"]:
             yield
             return
         with ThreadPoolExecutor(1) as pool:
-            self._numbering = pool.submit(reserved_snapshots.reserve, data)
+            newest, _ = image_snapshots.snapshot_ids(self._ioctx, self._place.image_id)
+            self._numbering = pool.submit(numbers.reserve, pool_id, above=newest)
             try:
                 yield
             finally:
                 left, self._numbering = self._numbering, None
                 if left is not None and left.exception() is None:
-                    reserved_snapshots.give_back(data, left.result())
+                    numbers.give_back(pool_id, left.result())
 
     def reserved_number(self) -> Optional[int]:
         """The number for :meth:`take_numbered`; None: use :meth:`take_snapshot`.

@@ -17,7 +17,7 @@ from typing import Optional
 import rados
 import rbd
 
-from ...cluster import headers, reserved_snapshots
+from ...cluster import headers, image_snapshots
 from ...control.mover.history import NextCopy, View
 from ...control.mover.pieces import Extent, ExtentList
 from ...faults import fault_point
@@ -82,7 +82,7 @@ class HeadUntilNumbered:
 
 
 class EarlyCopy:
-    """Copies from ``image`` to ``writer``. ``data`` is the pool with the data of ``image``."""
+    """Copies from ``image``, whose data is in the pool with the id ``data``, to ``writer``."""
 
     def __init__(
         self,
@@ -91,12 +91,13 @@ class EarlyCopy:
         migration: str,
         place: Place,
         ioctx: rados.Ioctx,
-        data: rados.Ioctx,
+        data: int,
         image: rbd.Image,
         writer: ImageWriter,
         tell: Tell,
     ) -> None:
         self._session = session
+        self._numbers = session.numbers_of(place)
         self._migration = migration
         self._place = place
         self._ioctx = ioctx
@@ -111,7 +112,7 @@ class EarlyCopy:
         Where a client came it says that what the target holds is not known. Raises MigrationError,
         CopyFailed, and what RADOS and librbd raise.
         """
-        taken = False
+        unused = True
         with ThreadPoolExecutor(1) as pool:
             numbering = pool.submit(self._number)  # first, with that of the target's snapshot
             try:
@@ -125,13 +126,12 @@ class EarlyCopy:
                 copied = self._copied(mark, there, numbering)
                 number = numbering.result()
                 self._save(replace(mixed, reserved=(number, 0)))
+                unused = False  # a snapshot may have it from here on, whatever goes wrong
                 taken = self._take(number, version)
             finally:
-                if not taken and numbering.exception() is None:
-                    reserved_snapshots.give_back(self._data, numbering.result())
-        if not taken:
-            return mixed
-        return replace(copied, view=number, until=number, mixed=False)
+                if unused and numbering.exception() is None:
+                    self._numbers.give_back(self._data, numbering.result())
+        return replace(copied, view=number, until=number, mixed=False) if taken else mixed
 
     def _locked(self) -> Optional[int]:
         """Take the lock, as any change of the image does; the version of the header then.
@@ -153,7 +153,8 @@ class EarlyCopy:
 
     def _number(self) -> int:
         fault_point("early.before", "number")
-        return reserved_snapshots.reserve(self._data)
+        newest, _ = image_snapshots.snapshot_ids(self._ioctx, self._place.image_id)
+        return self._numbers.reserve(self._data, above=newest)
 
     def _copied(self, mark: CopyMark, there: ExtentList, numbering: Future[int]) -> CopyMark:
         """Copy from the beginning until the number is there. The mark then."""

@@ -10,12 +10,13 @@ from typing import NamedTuple, Optional
 import rados
 import rbd
 
-from ...cluster import reserved_snapshots
+from ...cluster import image_snapshots
 from ...model.layout import FEATURES
 from ...model.migration import Place
 from ..image_objects import data_pool_id
 from ..mover.image_writer import ImageWriter, open_writer
 from ..session import Session
+from ..snapshot_numbers import SnapshotNumbers
 
 
 class SnapshotIds(NamedTuple):
@@ -23,6 +24,17 @@ class SnapshotIds(NamedTuple):
 
     old: int
     new: int
+
+
+class _Reserved(NamedTuple):
+    """A number that no snapshot has, of the pool with an image's data."""
+
+    numbers: SnapshotNumbers
+    pool_id: int
+    number: int
+
+    def give_back(self) -> None:
+        self.numbers.give_back(self.pool_id, self.number)
 
 
 class OpenEnds:
@@ -38,7 +50,7 @@ class OpenEnds:
         self._closing = ExitStack()
         self._image: Optional[rbd.Image] = None
         self._closing_writer = ExitStack()
-        self._reserved: list[tuple[rados.Ioctx, int]] = []
+        self._reserved: list[_Reserved] = []
         try:
             self.old_ioctx = self._closing.enter_context(session.open(old))
             self.new_ioctx = self._closing.enter_context(session.open(new))
@@ -72,26 +84,24 @@ class OpenEnds:
         before leaves them: two numbers that no snapshot has.
         """
         if not self._reserved:
-            pools = [self._data_pool(self.old_ioctx, 0), self._data_pool(self.new_ioctx, 1)]
             with ThreadPoolExecutor(2) as pool:  # the monitors number both at once
-                numbers = pool.map(reserved_snapshots.reserve, pools)
-                self._reserved = list(zip(pools, numbers))
+                both = pool.map(self._reserve, self.places, (self.old_ioctx, self.new_ioctx))
+                self._reserved = list(both)
             self._closing.callback(self._give_back)
-        return SnapshotIds(*(number for _, number in self._reserved))
+        return SnapshotIds(*(one.number for one in self._reserved))
 
-    def _data_pool(self, ioctx: rados.Ioctx, side: int) -> rados.Ioctx:
-        place = self.places[side]
-        pool_id = data_pool_id(ioctx, place.image_id)
-        client = self._session.client_of(place)
-        return self._closing.enter_context(client.open_ioctx2(pool_id))
+    def _reserve(self, place: Place, ioctx: rados.Ioctx) -> _Reserved:
+        numbers, pool_id = self._session.numbers_of(place), data_pool_id(ioctx, place.image_id)
+        newest, _ = image_snapshots.snapshot_ids(ioctx, place.image_id)
+        return _Reserved(numbers, pool_id, numbers.reserve(pool_id, above=newest))
 
     def _give_back(self) -> None:
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda one: reserved_snapshots.give_back(*one), self._reserved))
+            list(pool.map(_Reserved.give_back, self._reserved))
 
     def used(self, snap_id: int) -> None:
         """A snapshot has got this number, or may have."""
-        self._reserved = [one for one in self._reserved if one[1] != snap_id]
+        self._reserved = [one for one in self._reserved if one.number != snap_id]
 
     def reopen_old(self, change: Callable[[], None]) -> None:
         """Close ``old``, call ``change``, and open it again."""

@@ -121,8 +121,7 @@ class RoundCopy:
         drop_reserved(mark, (self._old_ioctx, self._old), (self._new_ioctx, self._new))
         self._reader.twin = self._twin(writer)
         data = data_pool_id(self._new_ioctx, self._new.image_id)
-        client = self._session.client_of(self._new)
-        with client.open_ioctx2(data) as pool, writer.numbering(pool):
+        with writer.numbering(self._session.numbers_of(self._new), data):
             mark = self._begun_early(image, writer, mark)
             early = before.view is None and mark.view is not None
             name, ident, older = self._snapshot(image, mark, early=early)
@@ -153,19 +152,17 @@ class RoundCopy:
         place, ioctx = self._old, self._old_ioctx
         if not may_be_early(self._session, place, ioctx, image, mark):
             return mark
-        data = data_pool_id(ioctx, place.image_id)
-        with self._session.client_of(place).open_ioctx2(data) as pool:
-            early = EarlyCopy(
-                session=self._session,
-                migration=self._migration,
-                place=place,
-                ioctx=ioctx,
-                data=pool,
-                image=image,
-                writer=writer,
-                tell=self._tell,
-            )
-            return self._explained(lambda: early.run(mark))
+        early = EarlyCopy(
+            session=self._session,
+            migration=self._migration,
+            place=place,
+            ioctx=ioctx,
+            data=data_pool_id(ioctx, place.image_id),
+            image=image,
+            writer=writer,
+            tell=self._tell,
+        )
+        return self._explained(lambda: early.run(mark))
 
     def _total(self, image: rbd.Image, ident: int) -> int:
         """Bytes of all snapshots up to this one, about."""

@@ -46,6 +46,7 @@ def create(session: Session, ends: WarmEnds, layout: LayoutOptions) -> str:
             size, wanted, features = int(image.size()), _layout(image, layout), _features(image)
             _require_protectable(image, layout, features)
             version = _clone_version(image)
+            _expect_numbers(session, ends, image, layout)
         metadata = RbdReader(source, ends.source.image_id).metadata()
         # A parent in another cluster is none for the target, which gets its data.
         alone = layout.flatten or bool(ends.source.cluster)
@@ -66,6 +67,18 @@ def create(session: Session, ends: WarmEnds, layout: LayoutOptions) -> str:
             fault_point("warm.marked")
             image.metadata_set(headers.WARM_KEY, ends.id)
     return ident
+
+
+def _expect_numbers(
+    session: Session, ends: WarmEnds, image: rbd.Image, layout: LayoutOptions
+) -> None:
+    """Have the monitors reserve the numbers that the first round is likely to need."""
+    pool, target_id = layout.data_pool, ends.target.pool_id
+    if pool is not None and session.rados.pool_exists(pool):
+        target_id = int(session.rados.pool_lookup(pool))
+    session.numbers_of(ends.target).expect(target_id)
+    if not list(image.list_snaps()):  # else the round takes it by librbd
+        session.numbers_of(ends.source).expect(int(image.data_pool_id()))
 
 
 def require_ours(ioctx: rados.Ioctx, place: Place, ident: str, ends: WarmEnds) -> None:
