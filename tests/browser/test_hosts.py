@@ -57,6 +57,36 @@ def test_the_form_asks_about_the_cutover_of_the_method_warm_alone(open_page):
     assert (body["cutover"], body["max_pause"], body["name_changes"]) == ("agent", "5s", True)
 
 
+def test_the_form_asks_how_clients_leave_an_image_of_another_cluster(open_page):
+    page = open_page(Double(), "#/new")
+    page.get_by_label("import from an external source").check()
+    external = page.locator(".external")
+    external.get_by_label("Format").select_option("native")
+    mode = external.get_by_label("Clients at the cutover")
+    expect(mode).to_have_count(0)
+    external.get_by_label("Import method").select_option("warm")
+    expect(mode).to_be_visible()
+    external.get_by_label("Import method").select_option("copy")
+    expect(mode).to_have_count(0)
+    external.get_by_label("Import method").select_option("warm")
+    values = mode.locator("option").evaluate_all("options => options.map(one => one.value)")
+    assert values == ["refuse", "when-closed", "hook"], "no agent moves guests between clusters"
+    mode.select_option("when-closed")
+    external.get_by_label("Cutover window").fill("Sun 02:00-04:00")
+    external.get_by_label("Pool", exact=True).fill("hdd")
+    external.get_by_label("Image", exact=True).fill("web")
+    external.get_by_text("Another cluster", exact=True).click()
+    external.get_by_label("Monitors of another cluster").fill("10.0.0.1")
+    page.get_by_label("Target image").fill("nvme/web")
+    with page.expect_request(
+        lambda request: request.method == "POST" and request.url.endswith("/migration")
+    ) as sent:
+        page.get_by_role("button", name="Begin").click()
+    body = sent.value.post_data_json
+    assert (body["method"], body["cutover"]) == ("warm", "when-closed")
+    assert body["cutover_window"] == "Sun 02:00-04:00"
+
+
 def test_a_cutover_says_which_guest_is_concerned_and_asks_how(open_page):
     now = time.time()
     one = item(20, State.EXECUTED, now, method=Method.WARM, goal=Goal.CUT_OVER)

@@ -67,7 +67,7 @@ export const FORMATS = [
   { name: "parallels", label: "parallels", streams: true, fields: [] },
   {
     name: "native",
-    label: "RBD image, read from a snapshot",
+    label: "RBD image, also of another cluster",
     streams: false,
     fields: [
       { name: "mon_host", label: "Monitors of another cluster", hint: "such as 10.0.0.1,10.0.0.2; empty: this one", more: true },

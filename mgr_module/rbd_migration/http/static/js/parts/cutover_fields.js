@@ -13,8 +13,10 @@ const MODES = [
 // ``back``: for the way back, which cannot wait until clients close the image by themselves.
 // ``chosen``: the mode to begin with. A pause and new names are asked for only where they count.
 // ``asked``: for a new migration, which may have a window for its cutover, too, and reverse rounds.
-export function cutoverFields({ chosen = "refuse", back = false, asked = false } = {}) {
-  const modes = back ? MODES.filter(([mode]) => mode !== "when-closed") : MODES;
+// ``elsewhere``: for an image of another cluster, whose guests no agent moves.
+export function cutoverFields({ chosen = "refuse", back = false, asked = false, elsewhere = false } = {}) {
+  const left = [back ? "when-closed" : "", elsewhere ? "agent" : ""];
+  const modes = MODES.filter(([mode]) => !left.includes(mode));
   const mode = select("cutover", modes, chosen);
   const pause = field("Longest pause", text("max_pause"), "how long a guest may be paused, such as 3s; empty: 3s");
   const names = check("Clients are known to find the image under its new name", "name_changes");

@@ -12,7 +12,8 @@ export function sourceFields(more) {
   const streamChoice = field("Stream", stream);
   const own = h("div", { class: "fields" });
   const rare = h("div", { class: "fields" });
-  const details = h("details", {}, h("summary", {}, "Packed files, checksum, logins"), rare);
+  const summary = h("summary", {});
+  const details = h("details", {}, summary, rare);
   const snapshots = h("div", {});
   const inline = check("Store the keys in the image's header, where all clients that can read the image can see them", "inline_secrets");
   const list = h("ol", { class: "snapshots" });
@@ -38,6 +39,7 @@ export function sourceFields(more) {
     fill(own, labelled(controls, false));
     fill(rare, labelled(controls, true));
     details.hidden = !rare.children.length;
+    summary.textContent = formatNow().streams ? "Packed files, checksum, logins" : "Another cluster";
     extra = extra.map((one) => snapshot(values(one.controls), one.name.value));
     showSnapshots();
     enable(enabled);

@@ -49,7 +49,13 @@ export function create(root, { app }) {
   });
   const source = imagePicker("source", { required: true });
   const image = h("div", {}, field("Source image", source, "[pool/[namespace/]]image"), field("Method", method, "how it is copied"), cutover);
-  const external = sourceFields(field("Import method", select("import_method", IMPORT_METHODS), "how it is copied"));
+  const importMethod = select("import_method", IMPORT_METHODS);
+  const external = sourceFields(field("Import method", importMethod, "how it is copied"));
+  const leaving = h("div", {});
+  importMethod.addEventListener("change", () => {
+    fill(leaving, importMethod.value === "warm" ? cutoverFields({ asked: true, elsewhere: true }) : []);
+  });
+  external.element.append(leaving);
   external.element.hidden = true;
   const target = targetPicker("target", () => (source.disabled ? "" : source.value.trim()));
   const targetField = field("Target image", target, TARGET.image);
