@@ -79,10 +79,10 @@ class SnapshotNumbers:
             reserved_snapshots.give_back(data, number)
 
     def give_all_back(self) -> None:
-        """Begin to give back what is kept. Numbers that cannot be given back are left."""
+        """Begin to give back what is kept. What the monitors have not answered yet stays."""
         with self._lock:
-            kept, self._kept = self._kept, {}
-        for pool_id, all_asked in kept.items():
-            for asked in all_asked:
-                if asked.exception() is None:
-                    self._threads.submit(self._tell, pool_id, asked.result())
+            for pool_id, kept in self._kept.items():
+                for asked in [asked for asked in kept if asked.done()]:
+                    kept.remove(asked)
+                    if asked.exception() is None:
+                        self._threads.submit(self._tell, pool_id, asked.result())

@@ -6,6 +6,7 @@ Then the source gets its name, and the target goes once both were compared.
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from errno import EBUSY, EUCLEAN
@@ -149,14 +150,26 @@ def _require_same(session: Session, ends: WarmEnds, tell: Tell) -> None:
 
 def remove_target(session: Session, ends: WarmEnds) -> None:
     """Remove the target, and what we left on the source."""
-    if session.has_pool(ends.source):
-        with session.open(ends.source) as source:
-            if headers.image_exists(source, ends.source.image_id):
-                surgery.drop_metadata(source, ends.source.image_id, headers.COPY_KEY)
-                drop_round_snapshots(source, ends.source.image_id, ends.id)
-    fault_point("warm.before", "remove")
-    if not session.has_pool(ends.target):
+    with ThreadPoolExecutor(1) as pool:
+        # The monitors are told of the snapshots of both together.
+        leaving = pool.submit(_leave_source, session, ends)
+        fault_point("warm.before", "remove")
+        if session.has_pool(ends.target):
+            _remove_target(session, ends)
+        leaving.result()
+    fault_point("warm.after", "remove")
+
+
+def _leave_source(session: Session, ends: WarmEnds) -> None:
+    if not session.has_pool(ends.source):
         return
+    with session.open(ends.source) as source:
+        if headers.image_exists(source, ends.source.image_id):
+            surgery.drop_metadata(source, ends.source.image_id, headers.COPY_KEY)
+            drop_round_snapshots(source, ends.source.image_id, ends.id)
+
+
+def _remove_target(session: Session, ends: WarmEnds) -> None:
     with session.open(ends.target, frees_space=True) as target:
         name = hidden(ends).image
         ident = ends.target.image_id
@@ -165,4 +178,3 @@ def remove_target(session: Session, ends: WarmEnds) -> None:
             require_ours(target, hidden(ends), ident, ends)
         with naming_users(session, replace(ends.target, image_id=ident), side="target"):
             remove_image(session, target, name, ident)
-    fault_point("warm.after", "remove")
