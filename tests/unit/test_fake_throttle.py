@@ -6,6 +6,7 @@ import pytest
 
 from rbdmigrate.control.objects.copy_cost import Throughput
 from rbdmigrate.control.pace.health_gates import Level, Verdict
+from rbdmigrate.model.states import State
 from tests.fakes.loading import load
 from tests.fakes.world import World
 from tests.unit.builders import migration
@@ -33,9 +34,9 @@ def throttle(monitor):
     return Throttle(Settings, monitor, Mock(**{"rates.return_value": {}}))
 
 
-def copying(speed: "int | None", limit: "int | None", rate: "int | None" = None):
+def copying(speed: "int | None", limit: "int | None", rate: "int | None" = None, ident="m1"):
     """A copy that makes ``speed`` with the limit ``limit``, and that has the rate ``rate`` now."""
-    tracked = TrackedMigration(migration(rate=rate))
+    tracked = TrackedMigration(migration(id=ident, rate=rate, state=State.EXECUTING))
     if speed is not None:
         tracked.throughput = Throughput()
         for second in range(5):
@@ -63,3 +64,11 @@ def test_a_slow_gate_leaves_a_part(throttle, monitor, speed, limit, rate, expect
         assert tracked.rate_limit == expected
     monitor.verdict.return_value = Verdict()
     assert throttle.share([tracked])["m1"] == rate
+
+
+def test_a_copy_that_begins_behind_a_slow_gate_is_as_fast_as_others_were(throttle, monitor):
+    fast, limited = copying(200 * M, None), copying(900 * M, 900 * M, 900 * M, ident="m2")
+    for _ in range(2):
+        throttle.share([fast, limited])
+    monitor.verdict.return_value = Verdict(Level.SLOW, 0.25)
+    assert throttle.first_rate(copying(None, None, ident="m3")) == 50 * M

@@ -31,7 +31,8 @@ from ..settings import Settings
 from .cluster_monitor import ClusterMonitor
 from .plan_limits import PlanPace
 
-_UNKNOWN_SPEED = 32 << 20  # bytes per second: what a copy is taken to make before it was measured
+_LEAST_SPEED = 32 << 20  # bytes per second that a copy makes at least that was not measured
+_SMOOTHING = 0.1  # part of each second's speed in that of copies without a limit
 _SLOWEST = (
     2 << 20
 )  # bytes per second that a gate leaves of no limit: what was copied is known roughly
@@ -53,6 +54,7 @@ class Throttle:
         self._copies = Trends()  # by the migration's id
         self._of_plans = Trends()  # by the plan's name
         self._rate_now: tuple[float, object, Optional[int]] = (0.0, None, None)
+        self._unlimited: Optional[float] = None  # what a copy without a limit made last, bytes/s
 
     def cluster_rate(self) -> Optional[int]:
         """The cluster's cap in force now, in bytes per second."""
@@ -78,6 +80,7 @@ class Throttle:
         now, plans = time.time(), self._plans.rates()
         executing = [t for t in self._copying if t.migration.state is State.EXECUTING]
         made = sum(t.throughput.rate or 0.0 for t in executing)
+        self._note_unlimited(executing)
         self._trend.note(now, made, limit, self._monitor.latency())
         rates = {t.migration.id: (t.throughput.rate or 0.0, t.rate_limit) for t in executing}
         self._copies.note(now, rates)
@@ -88,6 +91,17 @@ class Throttle:
                 before, _ = of_plans.get(plan, (0.0, None))
                 of_plans[plan] = (before + rates[tracked.migration.id][0], plans.get(plan))
         self._of_plans.note(now, of_plans)
+
+    def _note_unlimited(self, executing: list[TrackedMigration]) -> None:
+        speeds = [
+            t.throughput.rate
+            for t in executing
+            if t.rate_limit is None and t.throughput.rate is not None and not t.copied_by
+        ]
+        if speeds:
+            mean = sum(speeds) / len(speeds)
+            before = mean if self._unlimited is None else self._unlimited
+            self._unlimited = before + (mean - before) * _SMOOTHING
 
     def trend(self) -> list[Point]:
         """What the copies made over the last hour, as far as this manager saw it."""
@@ -129,21 +143,24 @@ class Throttle:
         return Caps(cluster, pools, self._plans.rates(), images)
 
     def _slowed(self, tracked: TrackedMigration, rate: Optional[int]) -> Optional[int]:
-        """What a gate that says slow leaves of a rate; also of none: of what the copy made."""
+        """What a gate that says slow leaves of a rate; also of none: of what the copy makes."""
         verdict = self._monitor.verdict(tracked.migration)
         if verdict.level is not Level.SLOW or tracked.copied_by:
             tracked.full_speed = None
             return rate
         if rate is None:
-            tracked.full_speed = tracked.full_speed or _full_speed(tracked)
+            tracked.full_speed = tracked.full_speed or self._full_speed(tracked)
             return max(_SLOWEST, int(tracked.full_speed * verdict.factor))
         tracked.full_speed = None
         return max(1, int(rate * verdict.factor)) if rate else rate
 
+    def _full_speed(self, tracked: TrackedMigration) -> float:
+        """Bytes per second of a copy without a limit; what it makes under a limit tells nothing.
 
-def _full_speed(tracked: TrackedMigration) -> float:
-    """Bytes per second of a copy without a limit; what it makes under a limit tells nothing."""
-    return (tracked.throughput.rate if tracked.rate_limit is None else None) or _UNKNOWN_SPEED
+        One that was not measured is taken to be as fast as such copies were last.
+        """
+        measured = tracked.throughput.rate if tracked.rate_limit is None else None
+        return measured or max(_LEAST_SPEED, self._unlimited or 0.0)
 
 
 def _sharer(tracked: TrackedMigration) -> CopyShare:
