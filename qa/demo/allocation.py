@@ -53,6 +53,7 @@ def _extents(
         if exists:
             found.append((offset, length))
 
-    with rbd.Image(ioctx, name, snapshot=snapshot, read_only=True) as image:
+    with rbd.Image(ioctx, name, read_only=True) as image:
+        image.set_snap(snapshot)
         image.diff_iterate(0, size, since, note)
     return found

@@ -40,9 +40,8 @@ def compare(ioctx: rados.Ioctx, name: str, views: Mapping[str, Expected]) -> Com
     with ExitStack() as stack:
         images = {}
         for view in views:
-            snapshot = None if view == HEAD else view
-            image = rbd.Image(ioctx, name, snapshot=snapshot, read_only=True)
-            images[view] = stack.enter_context(image)
+            images[view] = stack.enter_context(rbd.Image(ioctx, name, read_only=True))
+            images[view].set_snap(None if view == HEAD else view)
         _same_shape(images, views)
         size = views[HEAD].size
         for offset in range(0, size, _PIECE):

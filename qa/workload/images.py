@@ -52,11 +52,16 @@ def place(client: rados.Rados, spec: str) -> Iterator[rados.Ioctx]:
 def opened(
     client: rados.Rados, spec: str, view: str = HEAD, read_only: bool = True
 ) -> Iterator[rbd.Image]:
-    """Open the image during the block."""
+    """Open the image during the block.
+
+    At its head first: one that is opened at a snapshot and closed at once ends the process (20.2).
+    """
     with (
         place(client, spec) as ioctx,
-        rbd.Image(ioctx, split(spec)[2], snapshot=view or None, read_only=read_only) as image,
+        rbd.Image(ioctx, split(spec)[2], read_only=read_only) as image,
     ):
+        if view:
+            image.set_snap(view)
         yield image
 
 

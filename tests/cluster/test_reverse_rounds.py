@@ -52,7 +52,8 @@ def rounds_of(client: rados.Rados, spec: str, ident: str) -> "dict[str, bytes]":
         with rbd.Image(ioctx, image_id=ident, read_only=True) as image:
             snapshots = [s["name"] for s in image.list_snaps() if s["name"].startswith(ROUND)]
         for name in snapshots:
-            with rbd.Image(ioctx, image_id=ident, read_only=True, snapshot=name) as image:
+            with rbd.Image(ioctx, image_id=ident, read_only=True) as image:
+                image.set_snap(name)
                 found[name] = bytes(image.read(0, image.size()))
     return found
 
