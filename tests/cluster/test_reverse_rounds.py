@@ -24,6 +24,7 @@ from qa.workload.images import (
 from qa.workload.writer import writing
 from rbdmigrate.cluster import headers
 from rbdmigrate.cluster.lock_out import locked_out
+from rbdmigrate.worker.verify.image_views import open_view
 from tests.cluster.commands import Commands
 from tests.cluster.test_warm import in_step, ours
 
@@ -52,8 +53,7 @@ def rounds_of(client: rados.Rados, spec: str, ident: str) -> "dict[str, bytes]":
         with rbd.Image(ioctx, image_id=ident, read_only=True) as image:
             snapshots = [s["name"] for s in image.list_snaps() if s["name"].startswith(ROUND)]
         for name in snapshots:
-            with rbd.Image(ioctx, image_id=ident, read_only=True) as image:
-                image.set_snap(name)
+            with open_view(ioctx, ident, name) as image:
                 found[name] = bytes(image.read(0, image.size()))
     return found
 

@@ -31,8 +31,8 @@ from ..settings import Settings
 from .cluster_monitor import ClusterMonitor
 from .plan_limits import PlanPace
 
-_LEAST_SPEED = 32 << 20  # bytes per second that a copy makes at least that was not measured
-_SMOOTHING = 0.1  # part of each second's speed in that of copies without a limit
+_LEAST_SPEED = 32 << 20  # bytes per second that a copy is taken to make before it was measured
+_SMOOTHING = 0.1  # weight of the newest second in the speed of copies without a limit
 _SLOWEST = (
     2 << 20
 )  # bytes per second that a gate leaves of no limit: what was copied is known roughly

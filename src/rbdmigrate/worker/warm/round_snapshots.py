@@ -46,14 +46,14 @@ def older_than(snapshots: Iterable[dict[str, Any]], ident: int) -> tuple[int, ..
 
 
 def take_snapshot(image: rbd.Image, name: str, place: Place) -> None:
-    """Take the snapshot of a round. Raises MigrationError(EDQUOT) without room for it."""
+    """Take the snapshot of a round. Raises MigrationError(EDQUOT) at the limit of snapshots."""
     fault_point("warm.before", "snapshot")
     try:
         image.create_snap(name, **SKIP_QUIESCE)
     except rbd.Error as error:
         if abs(error.errno or 0) != EDQUOT:
             raise
-        raise no_room(place) from error
+        raise _limit_reached(place) from error
     fault_point("warm.after", "snapshot")
 
 
@@ -70,17 +70,16 @@ def take_numbered(
     except rados.Error as error:
         if error_number(error) != EDQUOT:
             raise
-        raise no_room(place) from error
+        raise _limit_reached(place) from error
     fault_point("warm.after", "snapshot")
     reserved_snapshots.tell_clients(ioctx, place.image_id)
 
 
-def no_room(place: Place) -> MigrationError:
-    """The limit of snapshots leaves no room for one of a round."""
+def _limit_reached(place: Place) -> MigrationError:
     return MigrationError(
         EDQUOT,
-        f"The limit of snapshots of {place} leaves no room for a snapshot of the copy; "
-        "remove a snapshot, or raise it with `rbd snap limit set`.",
+        f"The limit of snapshots of {place} is reached, and the copy needs one more; remove a "
+        "snapshot, or raise the limit with `rbd snap limit set`.",
     )
 
 
