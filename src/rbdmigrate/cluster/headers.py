@@ -296,12 +296,18 @@ def parent_overlap(ioctx: rados.Ioctx, ident: str, snap_id: int) -> int:
     return reply.u64() if reply and reply.u8() else 0
 
 
-def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
+def separate_data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
     """The id of the pool with the image's data, -1 when that is the header's own pool."""
     if is_old_format(ident):
         return -1
     reply = call(ioctx, header_object(ident), "rbd", "get_data_pool", b"")
     return reply.s64() if reply else -1
+
+
+def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
+    """The id of the pool with the image's data, which may be the header's own pool."""
+    separate = separate_data_pool_id(ioctx, ident)
+    return separate if separate >= 0 else int(ioctx.get_pool_id())
 
 
 def lock_holder(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:

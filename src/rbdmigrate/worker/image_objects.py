@@ -33,18 +33,12 @@ def objects_with_data(image: rbd.Image, striping: Striping) -> Iterator[int]:
         yield from striping.objects(offset, length)
 
 
-def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
-    """The id of the pool that holds the data of the image ``ident``."""
-    separate = headers.data_pool_id(ioctx, ident)
-    return separate if separate >= 0 else int(ioctx.get_pool_id())
-
-
 def objects_by_header(session: Session, ioctx: rados.Ioctx, ident: str) -> Optional[DataObjects]:
     """The same as :func:`data_objects` without an open image; None without one of format 2."""
     prefix = headers.object_prefix(ioctx, ident)
     if prefix is None:
         return None
-    pool_id, namespace = data_pool_id(ioctx, ident), str(ioctx.get_namespace())
+    pool_id, namespace = headers.data_pool_id(ioctx, ident), str(ioctx.get_namespace())
     size = headers.object_size(ioctx, ident)
     return DataObjects(
         cluster=session.rados, pool_id=pool_id, namespace=namespace, prefix=prefix, size=size
@@ -61,7 +55,7 @@ def data_objects(
     ident = ident_of(image)
     return DataObjects(
         cluster=session.rados,
-        pool_id=data_pool_id(ioctx, ident),
+        pool_id=headers.data_pool_id(ioctx, ident),
         namespace=str(ioctx.get_namespace()),
         prefix=str(image.block_name_prefix()),
         size=1 << int(image.stat()["order"]),

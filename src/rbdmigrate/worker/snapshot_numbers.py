@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import rados
 
-from ..cluster import reserved_snapshots
+from ..cluster import headers, image_snapshots, reserved_snapshots
 
 _AT_ONCE = 4  # questions to the monitors
 
@@ -37,6 +38,12 @@ class SnapshotNumbers:
                 kept = self._kept.setdefault(pool_id, [])
                 if not kept:
                     kept.append(self._threads.submit(self._ask, pool_id))
+
+    def reserve_for(self, ioctx: rados.Ioctx, ident: str) -> ReservedNumber:
+        """A number for the next snapshot of the image ``ident``. Raises as :meth:`reserve`."""
+        pool_id = headers.data_pool_id(ioctx, ident)
+        newest, _ = image_snapshots.snapshot_ids(ioctx, ident)
+        return ReservedNumber(self, pool_id, self.reserve(pool_id, above=newest))
 
     def reserve(self, pool_id: int, *, above: int) -> int:
         """A number above that of all snapshots that the image ever had, ``above``.
@@ -86,3 +93,15 @@ class SnapshotNumbers:
                     kept.remove(asked)
                     if asked.exception() is None:
                         self._threads.submit(self._tell, pool_id, asked.result())
+
+
+class ReservedNumber(NamedTuple):
+    """A number that no snapshot has, of the pool with an image's data."""
+
+    numbers: SnapshotNumbers
+    pool_id: int
+    number: int
+
+    def give_back(self) -> None:
+        """Give it back: no snapshot has got it."""
+        self.numbers.give_back(self.pool_id, self.number)

@@ -17,7 +17,7 @@ from typing import Optional
 import rados
 import rbd
 
-from ..cluster import image_snapshots, mon_queries
+from ..cluster import headers, image_snapshots, mon_queries
 from ..cluster.data_objects import object_name
 from ..cluster.object_snapshots import ObjectSnapshots
 from ..control.objects.striping import Striping
@@ -25,7 +25,7 @@ from ..control.objects.trimming import endangered, may_be_endangered
 from ..model.errors import MigrationError
 from ..model.image_ident import is_old_format
 from ..model.untrimmed import Clone, Untrimmed
-from .image_objects import data_pool_id, objects_with_data, striping_of
+from .image_objects import objects_with_data, striping_of
 from .open_image import ident_of
 from .session import Session
 from .verify.object_map import usable
@@ -52,7 +52,7 @@ def untrimmed(
     striping = striping_of(image)
     if not kept and not striping.fancy:
         return None
-    pool_id, namespace = data_pool_id(ioctx, ident), ioctx.get_namespace()
+    pool_id, namespace = headers.data_pool_id(ioctx, ident), ioctx.get_namespace()
     removed = mon_queries.removed_snapshots(session.rados, pool_id)
     if not may_be_endangered(kept, newest, removed, striped=striping.fancy):
         return None

@@ -290,7 +290,7 @@ class Preflight:
         """The image with its data pool, its clones, and the pools that may hold more of them."""
         with open_ioctx(self._client, place.pool, place.namespace) as ioctx:
             known = clones.clones_of(self._client, ioctx, place.image_id)
-            data_pool = headers.data_pool_id(ioctx, place.image_id)
+            data_pool = headers.separate_data_pool_id(ioctx, place.image_id)
             parent = headers.parent(ioctx, place.image_id)
         every = known.all()
         silent = known.silent or (clones.silent_pools(self._client) if image.snapshots else ())

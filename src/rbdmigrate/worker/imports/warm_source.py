@@ -36,7 +36,6 @@ from ...model.migration import Place
 from ...model.mon_hosts import parse_mon_host
 from ...model.source_image import SourceImage
 from ...model.source_spec import SourceSpec
-from ..image_objects import data_pool_id
 from ..inspection import describe
 from ..obstacles import obstacles
 from ..session import Session
@@ -119,7 +118,7 @@ def _require_named(ioctx: rados.Ioctx, place: Place) -> None:
 
 def _require_writable(other: OtherCluster, ioctx: rados.Ioctx, place: Place) -> None:
     """Raise MigrationError(EPERM) for a client that may not write to the pools of the image."""
-    pools = dict.fromkeys((place.pool_id, data_pool_id(ioctx, place.image_id)))
+    pools = dict.fromkeys((place.pool_id, headers.data_pool_id(ioctx, place.image_id)))
     names = [str(other.rados.pool_reverse_lookup(pool_id)) for pool_id in pools]
     for pool_id in pools:
         with other.open(replace(place, pool_id=pool_id)) as pool:

@@ -11,7 +11,7 @@ from typing import Any, Optional
 import rados
 import rbd
 
-from ...cluster import headers, image_snapshots, reserved_snapshots
+from ...cluster import headers, reserved_snapshots
 from ...control.mover.history import View
 from ...control.mover.pieces import ExtentList
 from ...faults import fault_point
@@ -19,7 +19,7 @@ from ...model.errors import MigrationError
 from ...model.layout import FEATURES
 from ...model.migration import Place
 from ..removal import complete_removals
-from ..snapshot_numbers import SnapshotNumbers
+from ..snapshot_numbers import ReservedNumber, SnapshotNumbers
 from ..thread_state import keep_thread_state
 from .candidates import exact_extents
 from .ends import ReadDone, WriteDone
@@ -42,7 +42,7 @@ class ImageWriter:
         self.object_size = 1 << int(image.stat()["order"])
         self._opened = image
         self._ioctx, self._place = ioctx, place
-        self._numbering: Optional[Future[int]] = None
+        self._numbering: Optional[Future[ReservedNumber]] = None
         self._stale = False  # librbd's object map in memory is not the one in RADOS any more
 
     @property
@@ -112,31 +112,31 @@ class ImageWriter:
         fault_point("mover.after", "snapshot")
 
     @contextmanager
-    def numbering(self, numbers: SnapshotNumbers, pool_id: int) -> Iterator[None]:
+    def numbering(self, numbers: SnapshotNumbers) -> Iterator[None]:
         """Have the monitors reserve the number of the next snapshot while the block runs.
 
-        ``pool_id``: that of the image's data. A number that is not used is given back. Not for
-        an image with a journal, where librbd takes snapshots, so that they are in the journal.
+        A number that is not used is given back. Not for an image with a journal, where librbd takes
+        snapshots, so that they are in the journal.
         """
         if int(self._opened.features()) & FEATURES["journaling"]:
             yield
             return
         with ThreadPoolExecutor(1) as pool:
-            newest, _ = image_snapshots.snapshot_ids(self._ioctx, self._place.image_id)
-            self._numbering = pool.submit(numbers.reserve, pool_id, above=newest)
+            ident = self._place.image_id
+            self._numbering = pool.submit(numbers.reserve_for, self._ioctx, ident)
             try:
                 yield
             finally:
                 left, self._numbering = self._numbering, None
                 if left is not None and left.exception() is None:
-                    numbers.give_back(pool_id, left.result())
+                    left.result().give_back()
 
     def reserved_number(self) -> Optional[int]:
         """The number for :meth:`take_numbered`; None: use :meth:`take_snapshot`.
 
         Waits for the monitors, which were asked before.
         """
-        return None if self._numbering is None else self._numbering.result()
+        return None if self._numbering is None else self._numbering.result().number
 
     def take_numbered(self, view: View, number: int, mark: str) -> None:
         """Give the target the snapshot of ``view`` with this number, and the copy mark with it."""

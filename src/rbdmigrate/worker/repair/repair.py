@@ -258,7 +258,7 @@ def _has_old_format(session: Session, place: Place) -> bool:
 @contextmanager
 def data_ioctx(session: Session, ioctx: rados.Ioctx, ident: str) -> Iterator[rados.Ioctx]:
     """An ioctx on the pool that holds the image's data."""
-    pool_id = headers.data_pool_id(ioctx, ident)
+    pool_id = headers.separate_data_pool_id(ioctx, ident)
     if pool_id < 0:
         yield ioctx
         return

@@ -17,7 +17,7 @@ from typing import Optional
 import rados
 import rbd
 
-from ...cluster import headers, image_snapshots
+from ...cluster import headers
 from ...control.mover.history import NextCopy, View
 from ...control.mover.pieces import Extent, ExtentList
 from ...faults import fault_point
@@ -32,6 +32,7 @@ from ..mover.image_writer import ImageWriter
 from ..mover.progress import CopiedSoFar
 from ..mover.rbd_reader import begin_read, grain_of
 from ..session import Session
+from ..snapshot_numbers import ReservedNumber
 from ..users import other_writers
 from .round_snapshots import next_name, take_numbered
 
@@ -59,7 +60,9 @@ class HeadUntilNumbered:
 
     tells_all = False
 
-    def __init__(self, image: rbd.Image, there: ExtentList, numbering: Future[int]) -> None:
+    def __init__(
+        self, image: rbd.Image, there: ExtentList, numbering: Future[ReservedNumber]
+    ) -> None:
         """``there``: the objects that may hold data."""
         self._image = image
         self._numbering = numbering
@@ -82,7 +85,7 @@ class HeadUntilNumbered:
 
 
 class EarlyCopy:
-    """Copies from ``image``, whose data is in the pool with the id ``data``, to ``writer``."""
+    """Copies from ``image``, which is at ``place``, to ``writer``."""
 
     def __init__(
         self,
@@ -91,17 +94,14 @@ class EarlyCopy:
         migration: str,
         place: Place,
         ioctx: rados.Ioctx,
-        data: int,
         image: rbd.Image,
         writer: ImageWriter,
         tell: Tell,
     ) -> None:
         self._session = session
-        self._numbers = session.numbers_of(place)
         self._migration = migration
         self._place = place
         self._ioctx = ioctx
-        self._data = data
         self._image = image
         self._writer = writer
         self._tell = tell
@@ -124,13 +124,13 @@ class EarlyCopy:
                 mixed = replace(mark, mixed=True)
                 self._save(mixed)
                 copied = self._copied(mark, there, numbering)
-                number = numbering.result()
+                number = numbering.result().number
                 self._save(replace(mixed, reserved=(number, 0)))
                 unused = False  # a snapshot may have it from here on, whatever goes wrong
                 taken = self._take(number, version)
             finally:
                 if unused and numbering.exception() is None:
-                    self._numbers.give_back(self._data, numbering.result())
+                    numbering.result().give_back()
         return replace(copied, view=number, until=number, mixed=False) if taken else mixed
 
     def _locked(self) -> Optional[int]:
@@ -151,12 +151,13 @@ class EarlyCopy:
         locked = holder is not None and holder.client in ours
         return version if locked and not other_writers(ioctx, image, ours) else None
 
-    def _number(self) -> int:
+    def _number(self) -> ReservedNumber:
         fault_point("early.before", "number")
-        newest, _ = image_snapshots.snapshot_ids(self._ioctx, self._place.image_id)
-        return self._numbers.reserve(self._data, above=newest)
+        return self._session.numbers_of(self._place).reserve_for(self._ioctx, self._place.image_id)
 
-    def _copied(self, mark: CopyMark, there: ExtentList, numbering: Future[int]) -> CopyMark:
+    def _copied(
+        self, mark: CopyMark, there: ExtentList, numbering: Future[ReservedNumber]
+    ) -> CopyMark:
         """Copy from the beginning until the number is there. The mark then."""
         size = int(self._image.size())
         told = CopiedSoFar(

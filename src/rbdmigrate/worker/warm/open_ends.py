@@ -10,13 +10,11 @@ from typing import NamedTuple, Optional
 import rados
 import rbd
 
-from ...cluster import image_snapshots
 from ...model.layout import FEATURES
 from ...model.migration import Place
-from ..image_objects import data_pool_id
 from ..mover.image_writer import ImageWriter, open_writer
 from ..session import Session
-from ..snapshot_numbers import SnapshotNumbers
+from ..snapshot_numbers import ReservedNumber
 
 
 class SnapshotIds(NamedTuple):
@@ -24,17 +22,6 @@ class SnapshotIds(NamedTuple):
 
     old: int
     new: int
-
-
-class _Reserved(NamedTuple):
-    """A number that no snapshot has, of the pool with an image's data."""
-
-    numbers: SnapshotNumbers
-    pool_id: int
-    number: int
-
-    def give_back(self) -> None:
-        self.numbers.give_back(self.pool_id, self.number)
 
 
 class OpenEnds:
@@ -50,7 +37,7 @@ class OpenEnds:
         self._closing = ExitStack()
         self._image: Optional[rbd.Image] = None
         self._closing_writer = ExitStack()
-        self._reserved: list[_Reserved] = []
+        self._reserved: list[ReservedNumber] = []
         try:
             self.old_ioctx = self._closing.enter_context(session.open(old))
             self.new_ioctx = self._closing.enter_context(session.open(new))
@@ -90,14 +77,12 @@ class OpenEnds:
             self._closing.callback(self._give_back)
         return SnapshotIds(*(one.number for one in self._reserved))
 
-    def _reserve(self, place: Place, ioctx: rados.Ioctx) -> _Reserved:
-        numbers, pool_id = self._session.numbers_of(place), data_pool_id(ioctx, place.image_id)
-        newest, _ = image_snapshots.snapshot_ids(ioctx, place.image_id)
-        return _Reserved(numbers, pool_id, numbers.reserve(pool_id, above=newest))
+    def _reserve(self, place: Place, ioctx: rados.Ioctx) -> ReservedNumber:
+        return self._session.numbers_of(place).reserve_for(ioctx, place.image_id)
 
     def _give_back(self) -> None:
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(_Reserved.give_back, self._reserved))
+            list(pool.map(ReservedNumber.give_back, self._reserved))
 
     def used(self, snap_id: int) -> None:
         """A snapshot has got this number, or may have."""

@@ -29,7 +29,6 @@ from ...model.migration import Place
 from ...model.rounds import in_step
 from ...model.watchers import name_users
 from ..copy.estimate import changed
-from ..image_objects import data_pool_id
 from ..mover.candidates import exact_within, flattened, maps_hold, pairs, since
 from ..mover.copy import DiskCopy
 from ..mover.image_writer import ImageWriter
@@ -120,8 +119,7 @@ class RoundCopy:
         before = mark = read_mark(self._new_ioctx, self._new)
         drop_reserved(mark, (self._old_ioctx, self._old), (self._new_ioctx, self._new))
         self._reader.twin = self._twin(writer)
-        data = data_pool_id(self._new_ioctx, self._new.image_id)
-        with writer.numbering(self._session.numbers_of(self._new), data):
+        with writer.numbering(self._session.numbers_of(self._new)):
             mark = self._begun_early(image, writer, mark)
             early = before.view is None and mark.view is not None
             name, ident, older = self._snapshot(image, mark, early=early)
@@ -157,7 +155,6 @@ class RoundCopy:
             migration=self._migration,
             place=place,
             ioctx=ioctx,
-            data=data_pool_id(ioctx, place.image_id),
             image=image,
             writer=writer,
             tell=self._tell,
