@@ -173,7 +173,7 @@ def test_progress_events(
 ) -> None:
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
     make_slow_image(client, source, objects=1024)
-    migration.text("run", source, target)
+    migration.text("run", source, target, "--rate", "512K")  # its 4 MiB take eight seconds
     ident = f"rbd_migration-{migration.report(target)['id']}"
 
     def event(kind: str) -> "dict[str, Any] | None":
