@@ -249,6 +249,17 @@ def records(client: rados.Rados, pool: str, namespace: str = "") -> "list[str]":
         return sorted(key for key in omap(ioctx, "rbd_migration") if key.startswith("migration."))
 
 
+def forget_history(client: rados.Rados, pools: Sequence[str]) -> None:
+    """Remove the records of ended migrations from these pools' default namespaces."""
+    oid = "rbd_migration_history"
+    for pool in pools:
+        with place(client, f"{pool}/-") as ioctx, rados.WriteOpCtx() as write:
+            ended = tuple(key for key in omap(ioctx, oid) if key.startswith("migration."))
+            if ended:
+                ioctx.remove_omap_keys(write, ended)
+                ioctx.operate_write_op(write, oid)
+
+
 def rados_objects(client: rados.Rados, pool: str) -> "set[tuple[str, str]]":
     """Return every object of the pool as (namespace, name), except for the module's stores.
 

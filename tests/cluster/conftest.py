@@ -17,7 +17,7 @@ import rados
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.faults.managers import start_dead
 from qa.model.killed_worker import KilledWorker, killed_worker
-from qa.workload.images import wipe
+from qa.workload.images import forget_history, wipe
 from tests.cluster.commands import Commands
 from tests.cluster.crash_traces import CrashTraces
 from tests.cluster.fixtures import of_cluster, running_or_new
@@ -140,15 +140,16 @@ def pools(
     migration: Commands,
     _clean_pools: "dict[Path, tuple[Cluster, list[str]]]",
 ) -> "Iterator[tuple[str, str]]":
-    """Two pools without images or migrations, which is quicker than to make them for each test.
+    """Two pools without images, migrations or history.
 
-    What ended in them before is in their history.
+    They are used again, which is quicker than to make them for each test.
     """
     _, clean = _clean_pools.setdefault(cluster.layout.root, (cluster, []))
     while len(clean) < 2:
         name = f"shared-{int(time.time())}-{os.getpid()}-{next(_numbers)}"
         clean.append(cluster.create_pool(name))
     pair = (clean.pop(), clean.pop())
+    forget_history(client, pair)
     yield pair
     migration.clean_up(pair)
     if wipe(client, pair):
