@@ -37,7 +37,7 @@ from .shapes import chosen, make_namespace
 POINTS = (
     "librbd.before 1", "librbd.after 1",
     "warm.made 1", "warm.marked 1", "early.before 1 number",
-    "warm.before 1 snapshot", "warm.after 1 snapshot",
+    "warm.before 1 snapshot", "warm.after 1 snapshot", "warm.after 1 told",
     "mover.piece 3", "mover.before 1 mark", "mover.before 3 mark", "mover.after 2 mark",
     "mover.before 1 snapshot", "mover.after 1 snapshot", "mover.after 2 snapshot",
     "mover.before 1 remove", "mover.after 1 remove",

@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import pytest
+import rbd
 
 from qa.model.killed_worker import ActFailed, answer_of
-from qa.workload.images import content, digests, make_image, opened
+from qa.workload.images import content, digests, make_image, opened, place
 from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.rounds import hidden_name, round_prefix
@@ -125,7 +127,7 @@ def test_what_a_killed_worker_had_copied_is_compared(client, specs, worker, ends
 
 POINTS = (
     "early.before 1 number", "warm.before 1 snapshot", "warm.after 1 snapshot",
-    "snapshot.after 1 map", "snapshot.after 1 header",
+    "snapshot.after 1 map", "snapshot.after 1 header", "warm.after 1 told",
     *(f"mover.{when} {number} mark" for when in ("before", "after") for number in (1, 2, 3)),
 )  # fmt: skip
 
@@ -214,4 +216,59 @@ def test_a_snapshot_whose_clients_are_not_told_of_it_keeps_its_number(
         image.remove_snap(name)
     wait_until(lambda: not clones_of(cluster, client, specs[0]))  # the monitors know its number
     worker.run(ends, acts.Execute())
+    require_moved(client, specs, worker, ends)
+
+
+def test_a_client_that_answers_late_is_told(cluster, client, specs, worker, ends):
+    with worker.held_at("warm.after", "snapshot") as held:
+        begun = worker.begin(ends, acts.Execute())
+        wait_until(held.waits)
+        with client_that_does_not_answer(cluster, specs[0]):
+            held.let_go()
+            time.sleep(3)  # after the first notification has timed out
+    assert answer_of(begun).rounds == 1
+    require_moved(client, specs, worker, ends)
+
+
+@contextmanager
+def client_that_was_not_told(client, specs, worker, ends, act):
+    """A client that has the source open, and a worker that died with a new snapshot of it.
+
+    It opens the image by its id: during a cutover there is no name. Yields its image, and the act,
+    which goes on.
+    """
+    with worker.held_at("warm.after", "snapshot") as held, ExitStack() as stack:
+        with worker.held_at("warm.before", "snapshot") as before:
+            begun = worker.begin(ends, act)
+            wait_until(before.waits)
+            ioctx = stack.enter_context(place(client, specs[0]))
+            ident = ends.source.image_id
+            image = stack.enter_context(rbd.Image(ioctx, image_id=ident))
+        wait_until(held.waits)
+        held.let_go()
+        os.kill(worker.pid, signal.SIGKILL)
+        yield image, begun
+
+
+def test_what_a_client_writes_that_was_not_told_of_the_snapshot(client, specs, worker, ends):
+    with client_that_was_not_told(client, specs, worker, ends, acts.Execute()) as (image, begun):
+        image.write(b"x" * 4096, 0)
+        answer_of(begun)
+        image.write(b"y" * 4096, 0)
+        image.write(b"y" * 4096, 1 << 20)
+    require_moved(client, specs, worker, ends)
+
+
+def test_what_a_client_writes_that_was_not_told_of_the_cutovers(client, specs, worker, ends):
+    worker.run(ends, acts.Execute())
+    with opened(client, specs[0], read_only=False) as image:
+        image.write(b"w" * 4096, 0)
+    with client_that_was_not_told(client, specs, worker, ends, acts.CutOver()) as (image, begun):
+        with pytest.raises(ActFailed, match="is open for writing by client"):
+            answer_of(begun)
+        image.write(b"x" * 4096, 0)
+        image.write(b"x" * 4096, 2 << 20)
+        worker.run(ends, acts.Execute())
+        image.write(b"y" * 4096, 0)
+        image.write(b"y" * 4096, 1 << 20)
     require_moved(client, specs, worker, ends)

@@ -77,6 +77,22 @@ def taken(target):
 # -- what is copied next
 
 
+@pytest.mark.parametrize(
+    ("mark", "known"),
+    [
+        (CopyMark(9, view=9), True),  # its copy has begun
+        (CopyMark(9, view=6), True),  # that of an older snapshot has
+        (CopyMark(9, view=9, reserved=(0, 12)), True),
+        (CopyMark(9, view=9, reserved=(8, 12)), True),  # of an attempt before
+        (CopyMark(6, base=6), False),
+        (CopyMark(0, mixed=True, reserved=(9, 0)), False),
+        (CopyMark(9, view=9, reserved=(9, 12)), False),
+    ],
+)
+def test_whether_clients_know_a_snapshot(mark: CopyMark, known: bool) -> None:
+    assert mark.is_known_to_clients(9) is known
+
+
 def test_snapshots_are_copied_from_the_oldest_to_the_one_that_was_asked_for():
     mark, order = CopyMark(6), []
     while (found := next_copy(VIEWS, mark)) is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
-from errno import EBUSY, EOVERFLOW, ERANGE, ESTALE
+from errno import EBUSY, EOVERFLOW, ERANGE, ESTALE, ETIMEDOUT
 from typing import Optional
 
 import rados
@@ -28,6 +28,7 @@ from .lock_out import assertion_of
 from .surgery import encoded_metadata
 
 _NOTIFY = 2000  # milliseconds for the clients that have the image open
+_TRIES = 3  # an OSD or a client may not be as quick as that
 
 
 def reserve(data: rados.Ioctx) -> int:
@@ -101,9 +102,16 @@ def drop_map(ioctx: rados.Ioctx, ident: str, snap_id: int) -> None:
 def tell_clients(ioctx: rados.Ioctx, ident: str) -> None:
     """Have all clients that have the image open read its header again, before their next request.
 
-    A notification without content says so, for librbd and krbd.
+    A notification without content says so, for librbd and krbd. Raises rados.Error: ETIMEDOUT when
+    a client does not answer.
     """
-    ioctx.notify(header_object(ident), "", _NOTIFY)
+    for left in reversed(range(_TRIES)):
+        try:
+            ioctx.notify(header_object(ident), "", _NOTIFY)
+            return
+        except rados.Error as error:
+            if error_number(error) != ETIMEDOUT or not left:
+                raise
 
 
 def _taken() -> MigrationError:

@@ -25,7 +25,8 @@ class CopyMark:
     compared. ``image``: the id of the RBD image that is the source; empty: not known.
 
     ``reserved``: the numbers of the snapshots of source and target that are about to be taken, 0
-    where none is; there may be object maps of them already.
+    where none is; there may be object maps of them already. That of the source stays until all
+    clients were told of the snapshot.
 
     ``varied``: offset and length, one after another, of the parts of the disk whose content is not
     the same in ``base`` and all snapshots that were there when it was taken; None: not known. While
@@ -68,6 +69,15 @@ class CopyMark:
         if len(mark.sources) != len(mark.targets):
             raise RecordError("the copy mark does not pair the snapshots of both images")
         return mark
+
+    def is_known_to_clients(self, snapshot: int) -> bool:
+        """Whether all clients have been told of the source's snapshot with this id.
+
+        They are before its copy begins; where a copy begins with the snapshot itself, it is
+        ``reserved`` until they are.
+        """
+        begun = snapshot in (self.until, self.view)
+        return begun and (self.reserved is None or self.reserved[0] != snapshot)
 
     def completed(self, snapshot: int) -> CopyMark:
         """The mark when the target has got the snapshot of ``view``, under the id ``snapshot``."""

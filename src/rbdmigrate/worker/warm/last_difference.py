@@ -16,7 +16,7 @@ from typing import Optional
 
 import rbd
 
-from ...cluster import headers
+from ...cluster import headers, surgery
 from ...cluster.reserved_snapshots import take
 from ...control.cutover.steps import Steps
 from ...control.mover.history import NextCopy, View
@@ -161,7 +161,8 @@ class LastDifference:
         ids = reserving.result()
         mark = replace(mark, until=ids.old, view=ids.old, reserved=(ids.old, ids.new))
         writer.save_mark(mark.to_json())
-        taken = self._pool.submit(self._take_old, ids.old, name)
+        told = replace(mark, reserved=(0, ids.new))
+        taken = self._pool.submit(self._take_old, ids.old, name, told)
         try:
             copied = self._copied(mark, View(ids.old, name, size), base, changed)
             writer.flush()
@@ -179,11 +180,17 @@ class LastDifference:
         self._take_new(ids.new, name, done)
         return Round(name, copied, time.monotonic() - begun, at)
 
-    def _take_old(self, snap_id: int, name: str) -> tuple[int, ...]:
-        """Take the snapshot of ``old``; the ids of older ones."""
+    def _take_old(self, snap_id: int, name: str, told: CopyMark) -> tuple[int, ...]:
+        """Take the snapshot of ``old``; the ids of older ones.
+
+        ``told``: the mark once clients know of it, so that another worker may go on with it.
+        """
         ends, place = self._ends, self._ends.places[0]
         ends.used(snap_id)
         take_numbered(ends.old_ioctx, place, snap_id, name)
+        surgery.set_metadata(
+            ends.new_ioctx, ends.places[1].image_id, headers.COPY_KEY, told.to_json()
+        )
         self._steps.end("snapshot of old")
         return older_than(list(ends.old.list_snaps()), snap_id)
 

@@ -73,6 +73,7 @@ def take_numbered(
         raise _limit_reached(place) from error
     fault_point("warm.after", "snapshot")
     reserved_snapshots.tell_clients(ioctx, place.image_id)
+    fault_point("warm.after", "told")
 
 
 def _limit_reached(place: Place) -> MigrationError:

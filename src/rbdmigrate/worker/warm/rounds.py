@@ -1,8 +1,9 @@
 """Rounds: a snapshot of ours on the source, and the copy of what it holds, until little is left.
 
-A round that was cut off goes on with its snapshot. Snapshots that users made, renamed, protected or
-removed are made, renamed, protected or removed on the target too. Of our own snapshots both images
-keep one: the last that was copied.
+A round that was cut off goes on with its snapshot, unless there may be clients that do not know of
+it: what they write afterwards is in no difference to that snapshot. Snapshots that users made,
+renamed, protected or removed are made, renamed, protected or removed on the target too. Of our own
+snapshots both images keep one: the last that was copied.
 """
 
 from __future__ import annotations
@@ -232,7 +233,11 @@ class RoundCopy:
         ours = own_snapshots(image, self._migration)
         newest = max(ours, default=None)
         if newest is not None and newest[0] != mark.base:
-            return newest[1], newest[0], () if early else None
+            if early or mark.is_known_to_clients(newest[0]):
+                return newest[1], newest[0], () if early else None
+            drop_rounds(
+                image, self._migration, keep={each for _, each in ours if each != newest[1]}
+            )
         name = next_name(ours, self._migration)
         take_snapshot(image, name, self._old)
         snapshots = list(image.list_snaps())
