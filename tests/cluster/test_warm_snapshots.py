@@ -140,6 +140,30 @@ def test_what_is_changed_during_the_cutover_undoes_it(client, specs, worker, pre
     assert is_equal(worker, ends, done.comparison_snapshot)
 
 
+def test_a_client_that_opens_an_image_without_locks_before_its_snapshot(
+    client, specs, worker, prepared
+):
+    """It may write into the snapshot, which is in no difference: that one is never used."""
+    source, target = specs
+    make_image(client, source, snapshots=(), features=("layering",))
+    ends = prepared()
+    worker.run(ends, acts.Execute())
+    with worker.held_at("warm.before", "snapshot") as held:
+        round_ = worker.begin(ends, acts.Execute())
+        wait_until(held.waits)
+        with opened(client, source, read_only=False) as image:
+            held.let_go()
+            with pytest.raises(ActFailed, match="has not the feature exclusive-lock"):
+                answer_of(round_)
+            image.write(b"late" * 1024, 0)
+    [_, unused] = of_rounds(client, source)
+    worker.run(ends, acts.Execute())
+    assert unused not in of_rounds(client, source)
+    wanted = of_users(client, source)
+    worker.run(ends, acts.CutOver())
+    assert of_users(client, target) == wanted
+
+
 def test_a_clone_that_reads_less_from_its_parent_is_copied(client, specs, worker, prepared):
     """Smaller and larger again: what it had from the parent is zeros."""
     source, target = specs

@@ -254,10 +254,13 @@ class Cutover:
                 return simple.copy(*found, reserving)
         last = None if changes.doubt else round_if_equal(ends)
         if last is None:
-            copy = RoundCopy.between(
-                ends, session=self._session, migration=self._sides.migration, tell=self._tell
-            )
-            last = copy.run_up_to_now(ends.old, ends.writer, quick=True)
+            last = RoundCopy.between(
+                ends,
+                session=self._session,
+                migration=self._sides.migration,
+                fenced=self._sides.fenced,
+                tell=self._tell,
+            ).run_up_to_now(ends.old, ends.writer, quick=True)
         bring_over(ends)
         self.steps.end("round")
         return last

@@ -92,7 +92,9 @@ def _copied(
         require_snapshots_that_hold(session, opened.old_ioctx, opened.old, ends.target, act.fenced)
         done = round_if_equal(opened)
         if done is None:
-            copy = RoundCopy.between(opened, session=session, migration=ends.id, tell=tell)
+            copy = RoundCopy.between(
+                opened, session=session, migration=ends.id, fenced=act.fenced, tell=tell
+            )
             done = copy.run_up_to_now(opened.old, opened.writer, stays=act.comparison_snapshot)
         fault_point("reverse.before", "lock")
         keep_locked(source, ends.source.image_id, session.clients_of(ends.source))

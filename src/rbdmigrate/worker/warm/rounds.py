@@ -70,7 +70,10 @@ class Round:
 
 
 class RoundCopy:
-    """Copies rounds from an image to another one. ``old`` is read, ``new`` is written."""
+    """Copies rounds from an image to another one. ``old`` is read, ``new`` is written.
+
+    ``fenced``: addresses of clients that are no users any more.
+    """
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class RoundCopy:
         new: Place,
         old_ioctx: rados.Ioctx,
         new_ioctx: rados.Ioctx,
+        fenced: tuple[str, ...],
         tell: Tell,
     ) -> None:
         self._session = session
@@ -88,13 +92,20 @@ class RoundCopy:
         self._old = old
         self._new = new
         self._new_ioctx = new_ioctx
+        self._fenced = fenced
         self._tell = tell
         self._old_ioctx = old_ioctx
         self._reader = RbdReader(old_ioctx, old.image_id)
 
     @classmethod
     def between(
-        cls, opened: OpenEnds, *, session: Session, migration: str, tell: Tell
+        cls,
+        opened: OpenEnds,
+        *,
+        session: Session,
+        migration: str,
+        fenced: tuple[str, ...],
+        tell: Tell,
     ) -> RoundCopy:
         """Copies between two images that are open."""
         old, new = opened.places
@@ -105,6 +116,7 @@ class RoundCopy:
             new=new,
             old_ioctx=opened.old_ioctx,
             new_ioctx=opened.new_ioctx,
+            fenced=fenced,
             tell=tell,
         )
 
@@ -240,6 +252,8 @@ class RoundCopy:
             )
         name = next_name(ours, self._migration)
         take_snapshot(image, name, self._old)
+        # Again: somebody may have opened the image while the monitors gave the snapshot its number.
+        require_snapshots_that_hold(self._session, self._old_ioctx, image, self._old, self._fenced)
         snapshots = list(image.list_snaps())
         ident = next(int(s["id"]) for s in snapshots if s["name"] == name)
         return name, ident, older_than(snapshots, ident)
@@ -252,7 +266,9 @@ def synchronize(
 
     What clients write from then on is copied while they wait.
     """
-    copy = RoundCopy.between(opened, session=session, migration=ends.id, tell=tell)
+    copy = RoundCopy.between(
+        opened, session=session, migration=ends.id, fenced=act.fenced, tell=tell
+    )
     image, writer = opened.old, opened.writer
     done: list[Round] = []
     while True:
