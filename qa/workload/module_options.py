@@ -38,8 +38,9 @@ def _set(cluster: Cluster, values: "dict[str, str]") -> None:
 
 
 def _knows(cluster: Cluster, mark: str) -> bool:
-    """Whether the active manager has this mark; true without one, for a manager that starts asks
-    the monitors for its options.
+    """Whether the active manager has this mark.
+
+    Where none runs there is nothing to wait for: a manager that starts asks the monitors.
     """
     name = cluster.active_mgr()
     if name is None or cluster.daemons.find(f"mgr.{name}") is None:

@@ -73,8 +73,8 @@ class CopyMark:
     def is_known_to_clients(self, snapshot: int) -> bool:
         """Whether all clients have been told of the source's snapshot with this id.
 
-        They are before its copy begins; where a copy begins with the snapshot itself, it is
-        ``reserved`` until they are.
+        Its copy begins when they were, and this mark says so. A copy that begins before its
+        snapshot is taken keeps the number in ``reserved`` until then.
         """
         begun = snapshot in (self.until, self.view)
         return begun and (self.reserved is None or self.reserved[0] != snapshot)

@@ -245,7 +245,7 @@ class RoundCopy:
         ours = own_snapshots(image, self._migration)
         newest = max(ours, default=None)
         if newest is not None and newest[0] != mark.base:
-            if early or mark.is_known_to_clients(newest[0]):
+            if mark.is_known_to_clients(newest[0]):
                 return newest[1], newest[0], () if early else None
             drop_rounds(
                 image, self._migration, keep={each for _, each in ours if each != newest[1]}
